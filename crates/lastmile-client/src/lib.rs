@@ -1,0 +1,1 @@
+//! The device side: a replica to record in, query, observe and sync.

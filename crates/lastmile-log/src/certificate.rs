@@ -1,0 +1,156 @@
+//! Certificates: who an author is, and who says so.
+
+use lastmile_model::{AuthorId, Scope};
+use uuid::Uuid;
+
+use crate::keys::{AuthorKey, Deployment, author_id, verify};
+use crate::seal::SUITE;
+use crate::wire::{Reader, Unreadable, Writer};
+
+/// The largest certificate, in bytes.
+pub const MAX_CERTIFICATE: usize = 4096;
+const VERSION: u8 = 1;
+const MAX_DEVICE: usize = 128;
+const MAX_LIST: usize = 64;
+const MAX_ROLE: usize = 32;
+
+/// Who issued a certificate, which says what it makes of its author.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Issuer {
+    /// The deployment's root: the author is an office author, one epoch of the relay.
+    Root,
+    /// An office author: the author is a device.
+    Office(AuthorId),
+    /// A device that goes on under a new author: same persons, roles, scopes and end.
+    Predecessor(AuthorId),
+}
+
+/// Says who an author is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Certificate {
+    /// The author's Ed25519 public key.
+    pub public: [u8; 32],
+    /// What the device is called.
+    pub device: String,
+    /// The persons who use it.
+    pub persons: Vec<Uuid>,
+    /// What they may do, e.g. `worker`, `secretary`.
+    pub roles: Vec<String>,
+    /// Where.
+    pub scopes: Vec<Scope>,
+    /// From when, in milliseconds since 1970.
+    pub from_ms: i64,
+    /// Until when, in milliseconds since 1970.
+    pub until_ms: Option<i64>,
+    /// Who says so.
+    pub issuer: Issuer,
+    /// The issuer's signature.
+    pub signature: [u8; 64],
+}
+
+impl Certificate {
+    /// Signs this certificate with the issuer's key.
+    #[must_use]
+    pub fn signed(mut self, issuer: &AuthorKey, deployment: &Deployment) -> Self {
+        self.signature = issuer.sign(self.message(deployment).as_slice());
+        self
+    }
+
+    /// The author whom it certifies.
+    #[must_use]
+    pub fn author(&self, deployment: &Deployment) -> AuthorId {
+        author_id(deployment, &self.public)
+    }
+
+    /// Verifies the signature with the issuer's public key.
+    #[must_use]
+    pub fn verify(&self, issuer: &[u8; 32], deployment: &Deployment) -> bool {
+        verify(issuer, self.message(deployment).as_slice(), &self.signature)
+    }
+
+    fn message(&self, deployment: &Deployment) -> Writer {
+        let mut out = Writer::new();
+        out.raw(b"lastmile certificate\0");
+        out.raw(&deployment.id);
+        self.write_body(&mut out);
+        out
+    }
+
+    fn write_body(&self, out: &mut Writer) {
+        out.u8(VERSION);
+        out.u8(SUITE);
+        out.raw(&self.public);
+        out.bytes(self.device.as_bytes());
+        out.uvarint(self.persons.len() as u64);
+        self.persons.iter().for_each(|person| out.raw(person.as_bytes()));
+        out.uvarint(self.roles.len() as u64);
+        self.roles.iter().for_each(|role| out.bytes(role.as_bytes()));
+        out.uvarint(self.scopes.len() as u64);
+        self.scopes.iter().for_each(|scope| out.scope(scope));
+        out.ivarint(self.from_ms);
+        match self.until_ms {
+            Some(until) => {
+                out.u8(1);
+                out.ivarint(until);
+            }
+            None => out.u8(0),
+        }
+        match self.issuer {
+            Issuer::Root => out.u8(0),
+            Issuer::Office(author) => {
+                out.u8(1);
+                out.raw(author.as_bytes());
+            }
+            Issuer::Predecessor(author) => {
+                out.u8(2);
+                out.raw(author.as_bytes());
+            }
+        }
+    }
+
+    /// Writes the certificate with its signature.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        self.write_body(&mut out);
+        out.raw(&self.signature);
+        out.finish()
+    }
+
+    /// Reads what [`Certificate::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`Unreadable`] when malformed, too long or of another version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
+        if bytes.len() > MAX_CERTIFICATE {
+            return Err(Unreadable::TooLong { length: bytes.len() as u64, limit: MAX_CERTIFICATE as u64 });
+        }
+        let mut reader = Reader::new(bytes);
+        if reader.u8()? != VERSION || reader.u8()? != SUITE {
+            return Err(Unreadable::Unknown("the certificate"));
+        }
+        let public = reader.array()?;
+        let device = reader.text(MAX_DEVICE)?.to_owned();
+        let count = reader.count(MAX_LIST)?;
+        let persons = (0..count).map(|_| reader.array().map(Uuid::from_bytes)).collect::<Result<_, _>>()?;
+        let count = reader.count(MAX_LIST)?;
+        let roles = (0..count).map(|_| reader.text(MAX_ROLE).map(str::to_owned)).collect::<Result<_, _>>()?;
+        let count = reader.count(MAX_LIST)?;
+        let scopes = (0..count).map(|_| reader.scope()).collect::<Result<_, _>>()?;
+        let from_ms = reader.ivarint()?;
+        let until_ms = match reader.u8()? {
+            0 => None,
+            1 => Some(reader.ivarint()?),
+            _ => return Err(Unreadable::Unknown("the certificate's end")),
+        };
+        let issuer = match reader.u8()? {
+            0 => Issuer::Root,
+            1 => Issuer::Office(AuthorId(reader.array()?)),
+            2 => Issuer::Predecessor(AuthorId(reader.array()?)),
+            _ => return Err(Unreadable::Unknown("the certificate's issuer")),
+        };
+        let signature = reader.array()?;
+        reader.end()?;
+        Ok(Self { public, device, persons, roles, scopes, from_ms, until_ms, issuer, signature })
+    }
+}

@@ -1,0 +1,1 @@
+//! The central side: enrolment, receipts, merging, the office's work.

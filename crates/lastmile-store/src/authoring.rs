@@ -1,0 +1,385 @@
+//! Saving: edits become changes, changes a commit, commits a transaction.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use lastmile_crdt::{Base, Edit, Known, evaluate, make_change};
+use lastmile_log::{
+    AuthorKey, ChangeEntry, Commit, CommitHeader, Deployment, Seal, chain_hash, pack,
+};
+use lastmile_model::catalogue::SCHEMA_VERSION;
+use lastmile_model::keys::Key;
+use lastmile_model::{ChainHash, Merge, RecordId, RecordType, Scope, Value};
+use uuid::Uuid;
+
+use crate::StoreError;
+use crate::follow::known_changes;
+use crate::history::OwnedHeld;
+use crate::judge::Held;
+use crate::storage::{Durability, Position, StoredSeal, Strand};
+use crate::store::Store;
+
+/// The most raw bytes that one packed run holds: an author seals at least this often.
+pub const RUN_BYTES: usize = 256 << 10;
+
+/// What a save changes in one record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordEdit {
+    /// The record's type.
+    pub record_type: String,
+    /// The record.
+    pub record: RecordId,
+    /// Whether the record is made by this save. A derived id that exists here already is edited instead.
+    pub create: bool,
+    /// 16 random bytes, used where the type is salted.
+    pub salt: [u8; 16],
+    /// The edits, without the common fields.
+    pub edits: Vec<Edit>,
+}
+
+/// What one user action saves: it becomes one commit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewCommit {
+    /// The scope of every record in it.
+    pub scope: Scope,
+    /// The person who acts.
+    pub acting: Option<Uuid>,
+    /// The hybrid logical clock: milliseconds << 16 | counter.
+    pub hlc: u64,
+    /// The device's clock in milliseconds since 1970, as claimed.
+    pub wall_ms: i64,
+    /// The app's version.
+    pub app: String,
+    /// Kept and chained, ignored if unknown.
+    pub extension: Vec<u8>,
+    /// The records.
+    pub edits: Vec<RecordEdit>,
+}
+
+/// What a save became.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// The commit's number in the author's log of that scope.
+    pub seq: u64,
+    /// Its chain hash.
+    pub chain: ChainHash,
+    /// How many changes it holds; 0 when the edits changed nothing and no commit was made.
+    pub changes: usize,
+}
+
+/// A commit under way with where its changes will stand.
+struct Made {
+    strand: u32,
+    seq: u64,
+    chain: ChainHash,
+    commit: Commit,
+}
+
+impl Made {
+    fn held(&self) -> impl Iterator<Item = Held<'_>> {
+        let author = self.commit.header.author;
+        self.commit.header.changes.iter().zip(&self.commit.bodies).enumerate().filter_map(move |(index, (entry, body))| {
+            Some(Held {
+                position: Position::new(self.strand, self.seq, index)?,
+                author,
+                seq: self.seq,
+                chain: self.chain,
+                entry,
+                body: body.as_deref(),
+            })
+        })
+    }
+}
+
+/// The common fields that a first change states, in their fixed order.
+fn common_fields(edit: &RecordEdit, commit: &NewCommit, author: lastmile_model::AuthorId) -> Vec<Edit> {
+    let mut fields = vec![
+        Edit::set("id", Value::reference(edit.record)),
+        Edit::set("type", edit.record_type.as_str()),
+        Edit::set("schema_v", i64::from(SCHEMA_VERSION)),
+        Edit::set("place_code", commit.scope.code()),
+        Edit::set("created_at", Value::Timestamp(commit.wall_ms)),
+    ];
+    if let Some(person) = commit.acting {
+        fields.push(Edit::set("created_by", Value::Bytes(person.as_bytes().to_vec())));
+    }
+    fields.push(Edit::set("device", Value::Bytes(author.0.to_vec())));
+    fields
+}
+
+impl Store {
+    /// Saves commits of one author in one transaction: log and views together, durable when this returns.
+    ///
+    /// # Errors
+    /// When an edit does not apply, a limit is reached or the storage fails; then nothing is saved.
+    pub fn save(
+        &mut self,
+        key: &AuthorKey,
+        commits: &[NewCommit],
+        durability: Durability,
+    ) -> Result<Vec<Saved>, StoreError> {
+        let deployment = self.deployment()?.ok_or_else(|| StoreError::damaged("no deployment is set"))?;
+        self.transaction(durability, |store| store.save_in_transaction(key, &deployment, commits))
+    }
+
+    fn save_in_transaction(
+        &mut self,
+        key: &AuthorKey,
+        deployment: &Deployment,
+        commits: &[NewCommit],
+    ) -> Result<Vec<Saved>, StoreError> {
+        let author = key.author(deployment);
+        let mut made: Vec<Made> = Vec::with_capacity(commits.len());
+        // Where the changes of each record stand among `made`, so that later commits of the call build on earlier ones.
+        let mut overlay: HashMap<RecordId, Vec<(usize, usize)>> = HashMap::new();
+        let mut saved = Vec::with_capacity(commits.len());
+        for new in commits {
+            let scope = self.scope_in_transaction(&new.scope)?;
+            let mut strand = self.own_strand(scope, author);
+            let seq = strand.head.saturating_add(1);
+            let mut entries = Vec::with_capacity(new.edits.len());
+            let mut bodies = Vec::with_capacity(new.edits.len());
+            for edit in &new.edits {
+                let earlier = overlay.get(&edit.record).map_or(&[][..], Vec::as_slice);
+                let Some((entry, body)) = self.change_of(scope, author, new, edit, &made, earlier)? else { continue };
+                entries.push(entry);
+                bodies.push(Some(body));
+            }
+            if entries.is_empty() {
+                saved.push(Saved { seq: strand.head, chain: strand.chain, changes: 0 });
+                continue;
+            }
+            for (place, entry) in entries.iter().enumerate() {
+                overlay.entry(entry.record).or_default().push((made.len(), place));
+            }
+            let header = CommitHeader {
+                version: 1,
+                scope: new.scope.clone(),
+                author,
+                seq,
+                prev: strand.chain,
+                acting: new.acting,
+                schema_v: SCHEMA_VERSION,
+                hlc: new.hlc,
+                wall_ms: new.wall_ms,
+                app: new.app.clone(),
+                extension: new.extension.clone(),
+                changes: entries,
+            };
+            let chain = chain_hash(&header);
+            let changes = header.changes.len();
+            strand.head = seq;
+            strand.chain = chain;
+            strand.viewed = seq;
+            strand.changes = strand.changes.saturating_add(changes as u64);
+            saved.push(Saved { seq, chain, changes });
+            made.push(Made { strand: strand.no, seq, chain, commit: Commit { header, bodies } });
+            self.index.keep(strand);
+        }
+        self.write_made(&made)?;
+        Ok(saved)
+    }
+
+    /// The author's own strand in a scope: its longest, or a new one that is written with its first commit.
+    fn own_strand(&self, scope: u32, author: lastmile_model::AuthorId) -> Strand {
+        let longest = self.index.strands_of(scope, author).max_by_key(|strand| (strand.head, std::cmp::Reverse(strand.no)));
+        longest.cloned().unwrap_or_else(|| Strand {
+            no: self.index.next_strand(),
+            scope,
+            author,
+            first: 1,
+            prev: ChainHash::ZERO,
+            parent: None,
+            head: 0,
+            chain: ChainHash::ZERO,
+            sealed: 0,
+            sealed_chain: ChainHash::ZERO,
+            viewed: 0,
+            changes: 0,
+        })
+    }
+
+    /// Makes one record's change; `None` when the edits say nothing new.
+    fn change_of(
+        &mut self,
+        scope: u32,
+        author: lastmile_model::AuthorId,
+        new: &NewCommit,
+        edit: &RecordEdit,
+        made: &[Made],
+        earlier: &[(usize, usize)],
+    ) -> Result<Option<(ChangeEntry, Vec<u8>)>, StoreError> {
+        let catalogue = Arc::clone(&self.catalogue);
+        let (type_no, record_type) = catalogue
+            .get(&edit.record_type)
+            .ok_or_else(|| StoreError::NoType { name: edit.record_type.clone() })?;
+        let salt = record_type.salted.then_some(edit.salt);
+        let random = !record_type.has_derived_id();
+        let time = new.wall_ms.div_euclid(1000);
+        let loaded: Vec<OwnedHeld> =
+            if edit.create && random { Vec::new() } else { self.load_record(scope, type_no, edit.record)? };
+        let here = earlier.iter().filter_map(|&(commit, place)| made.get(commit)?.held().nth(place));
+        let all: Vec<Held<'_>> = loaded.iter().map(OwnedHeld::as_held).chain(here).collect();
+        if all.is_empty() && !edit.create {
+            return Err(StoreError::NoRecord { record_type: edit.record_type.clone(), id: edit.record.to_string() });
+        }
+        let judged = self.judge_all(scope, type_no, &all);
+        let known = known_changes(&all, &judged);
+        let fresh = known.iter().all(|known| known.change.is_none());
+        let mut edits = Vec::with_capacity(edit.edits.len() + 7);
+        if fresh {
+            edits.extend(common_fields(edit, new, author));
+        }
+        edits.extend(edit.edits.iter().cloned());
+        let own_last = own_last(&known, author);
+        let base = Base { changes: &known, own_last };
+        if !fresh {
+            keep_new(record_type, &known, &mut edits);
+            if edits.is_empty() {
+                return Ok(None);
+            }
+        }
+        let made = make_change(&base, author, time, salt, &edits)?;
+        let entry = ChangeEntry { record_type: edit.record_type.clone(), record: edit.record, header: made.change.header() };
+        Ok(Some((entry, made.encoded.bytes)))
+    }
+
+    /// Loads every change held of a record in a scope.
+    pub(crate) fn load_record(
+        &mut self,
+        scope: u32,
+        type_no: usize,
+        record: RecordId,
+    ) -> Result<Vec<OwnedHeld>, StoreError> {
+        let positions = crate::reader::positions_of(self.storage.as_ref(), scope, type_no, record)?;
+        let name = self.views.get(type_no).map_or("", |view| view.type_name.as_str());
+        let mut loaded = self.archive.load(self.storage.as_ref(), &self.index, &positions)?;
+        loaded.retain(|held| held.entry().record_type == name);
+        Ok(loaded)
+    }
+
+    pub(crate) fn judge_all(&self, scope: u32, type_no: usize, all: &[Held<'_>]) -> Vec<crate::judge::Judged> {
+        crate::reader::judge_with(&self.index, &self.verdicts, &self.catalogue, scope, type_no, all)
+    }
+
+    /// Writes commits that were made, as one packed run per strand and [`RUN_BYTES`], and lets the views follow.
+    fn write_made(&mut self, made: &[Made]) -> Result<(), StoreError> {
+        let mut strands: Vec<u32> = made.iter().map(|one| one.strand).collect();
+        strands.sort_unstable();
+        strands.dedup();
+        for no in strands {
+            let strand = self.index.strand(no)?.clone();
+            self.storage.put_strand(&strand)?;
+            let of_strand: Vec<&Made> = made.iter().filter(|one| one.strand == no).collect();
+            for run in runs(&of_strand) {
+                let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+                let commits: Vec<&Commit> = run.iter().map(|one| &one.commit).collect();
+                self.storage.put_blob(no, first.seq, last.seq, &pack(&commits)?)?;
+            }
+            let held: Vec<Held<'_>> = of_strand.iter().flat_map(|one| one.held()).collect();
+            self.follow_here(strand.scope, &held)?;
+        }
+        Ok(())
+    }
+
+    /// Seals the author's own log of a scope at its head and packs what stands loose; returns whether anything was to seal.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn seal(&mut self, key: &AuthorKey, scope: &Scope) -> Result<bool, StoreError> {
+        let deployment = self.deployment()?.ok_or_else(|| StoreError::damaged("no deployment is set"))?;
+        let author = key.author(&deployment);
+        let Some(no) = self.index.scope_no(scope) else { return Ok(false) };
+        let strand = self.own_strand(no, author);
+        if strand.head == strand.sealed {
+            return Ok(false);
+        }
+        self.transaction(Durability::Full, |store| {
+            let seal = Seal::sign(key, &deployment, scope, strand.head, strand.chain);
+            store.compact(&strand)?;
+            store.storage.put_seal(&StoredSeal {
+                strand: strand.no,
+                seq: strand.head,
+                chain: strand.chain,
+                signature: seal.signature,
+            })?;
+            let mut strand = strand.clone();
+            strand.sealed = strand.head;
+            strand.sealed_chain = strand.chain;
+            store.storage.put_strand(&strand)?;
+            store.index.keep(strand);
+            Ok(true)
+        })
+    }
+
+    /// Packs the single runs that stand since the last seal into larger ones.
+    fn compact(&mut self, strand: &Strand) -> Result<(), StoreError> {
+        let loose: Vec<(u64, u64, u64)> =
+            self.storage.blob_list(strand.no)?.into_iter().filter(|(first, ..)| *first > strand.sealed).collect();
+        if loose.len() < 2 {
+            return Ok(());
+        }
+        let mut commits: Vec<(usize, Commit)> = Vec::new();
+        for (first, _, size) in &loose {
+            let run = self.archive.run(self.storage.as_ref(), strand.no, *first)?;
+            let share = usize::try_from(*size).unwrap_or(RUN_BYTES) / run.commits.len().max(1);
+            commits.extend((0..run.commits.len()).filter_map(|place| Some((share, run.to_commit(place)?))));
+            self.storage.remove_blob(strand.no, *first)?;
+        }
+        let mut rest = commits.as_slice();
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = rest.iter().take_while(|(size, _)| { bytes += size; bytes <= RUN_BYTES }).count().max(1);
+            let (run, after) = rest.split_at(fits);
+            let packed = pack(&run.iter().map(|(_, commit)| commit).collect::<Vec<_>>())?;
+            if let (Some((_, first)), Some((_, last))) = (run.first(), run.last()) {
+                self.storage.put_blob(strand.no, first.header.seq, last.header.seq, &packed)?;
+            }
+            rest = after;
+        }
+        self.archive.clear();
+        Ok(())
+    }
+}
+
+/// Splits commits into runs of at most [`RUN_BYTES`] of bodies.
+fn runs<'m>(made: &'m [&'m Made]) -> Vec<&'m [&'m Made]> {
+    let size = |one: &Made| one.commit.bodies.iter().flatten().map(Vec::len).sum::<usize>() + 128;
+    let mut runs = Vec::new();
+    let mut rest = made;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = rest.iter().take_while(|one| { bytes += size(one); bytes <= RUN_BYTES }).count().max(1);
+        let (run, after) = rest.split_at(fits);
+        runs.push(run);
+        rest = after;
+    }
+    runs
+}
+
+/// The author's own last change of a record, which a further change always depends on.
+fn own_last(known: &[Known<'_>], author: lastmile_model::AuthorId) -> Option<lastmile_model::ChangeHash> {
+    known.iter().filter(|known| known.actor == author).max_by_key(|known| (known.seq, known.hash)).map(|known| known.hash)
+}
+
+/// Drops edits that say what already shows: values that are the same and in no conflict, immutable fields that stand, elements
+/// that are there.
+fn keep_new(record_type: &RecordType, known: &[Known<'_>], edits: &mut Vec<Edit>) {
+    let record = evaluate(Some(record_type), known);
+    edits.retain(|edit| {
+        let key = edit.key();
+        let contested = record.conflicts.iter().any(|conflict| conflict.field == key);
+        let immutable = record_type.field(key).is_some_and(|(_, field)| field.merge == Merge::Immutable);
+        match (edit, Key::parse(key)) {
+            (Edit::Set { .. }, Some(Key::Element(field, element))) => {
+                !record.sets.get(field).is_some_and(|elements| elements.contains(element))
+            }
+            (Edit::Set { value, .. }, Some(Key::Field(_))) => match record.value(key) {
+                Some(shown) => !immutable && (contested || shown != value),
+                None => true,
+            },
+            (Edit::Remove { .. }, Some(Key::Field(_))) => record.value(key).is_some(),
+            _ => true,
+        }
+    });
+}

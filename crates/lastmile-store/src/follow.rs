@@ -1,0 +1,242 @@
+//! The views follow the logs.
+//!
+//! Changes are grouped by record. A record's only change takes the short way straight into a row; every other record is judged and
+//! evaluated from all its changes, so that the views are a pure function of what the logs hold.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use lastmile_crdt::{Known, evaluate};
+use lastmile_model::{AuthorId, ChainHash, Catalogue, RecordId};
+
+use crate::StoreError;
+use crate::columns::ViewTable;
+use crate::history::{Archive, OwnedHeld};
+use crate::index::Index;
+use crate::judge::{Authority, Held, Judged, judge, reason};
+use crate::project;
+use crate::storage::{ChangeState, Odd, Position, Storage, ViewRow};
+use crate::verdicts::Verdicts;
+
+/// A row that changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Touched {
+    /// The scope's local number.
+    pub scope: u32,
+    /// The type's number in the catalogue.
+    pub type_no: usize,
+    /// The record.
+    pub record: RecordId,
+}
+
+/// Everything that following needs, borrowed from the store.
+pub(crate) struct Follower<'s> {
+    pub storage: &'s mut dyn Storage,
+    pub index: &'s Index,
+    pub catalogue: &'s Catalogue,
+    pub views: &'s [ViewTable],
+    pub archive: &'s mut Archive,
+    pub verdicts: &'s Verdicts,
+    pub touched: &'s mut BTreeSet<Touched>,
+}
+
+/// The changes of one record among those that arrived, by their index.
+struct Group<'b> {
+    type_name: &'b str,
+    record: RecordId,
+    members: Vec<usize>,
+}
+
+fn groups<'b>(arrived: &[Held<'b>]) -> Vec<Group<'b>> {
+    let mut places: HashMap<(RecordId, &'b str), usize> = HashMap::with_capacity(arrived.len());
+    let mut groups: Vec<Group<'b>> = Vec::with_capacity(arrived.len());
+    for (index, held) in arrived.iter().enumerate() {
+        let (record, type_name) = (held.entry.record, held.entry.record_type.as_str());
+        let place = *places.entry((record, type_name)).or_insert_with(|| {
+            groups.push(Group { type_name, record, members: Vec::with_capacity(1) });
+            groups.len() - 1
+        });
+        if let Some(group) = groups.get_mut(place) {
+            group.members.push(index);
+        }
+    }
+    groups
+}
+
+impl Follower<'_> {
+    /// Brings the views up to date with changes that arrived in one scope.
+    pub fn follow(&mut self, scope: u32, arrived: &[Held<'_>]) -> Result<(), StoreError> {
+        let mut extras = self.storage.has_extras(scope)?;
+        for group in groups(arrived) {
+            let Some((type_no, _)) = self.catalogue.get(group.type_name) else {
+                self.keep_unknown(scope, &group, arrived)?;
+                extras = true;
+                continue;
+            };
+            if let [only] = group.members.as_slice()
+                && let Some(held) = arrived.get(*only)
+                && (!extras || self.storage.extras(scope, group.record)?.is_empty())
+                && self.insert_first(scope, type_no, held)?
+            {
+                continue;
+            }
+            let members: Vec<Held<'_>> = group.members.iter().filter_map(|&index| arrived.get(index)).cloned().collect();
+            extras |= self.settle(scope, type_no, group.record, &members)?;
+        }
+        Ok(())
+    }
+
+    /// A type that this version does not know: kept, passed on, listed, not shown.
+    fn keep_unknown(&mut self, scope: u32, group: &Group<'_>, arrived: &[Held<'_>]) -> Result<(), StoreError> {
+        for held in group.members.iter().filter_map(|&index| arrived.get(index)) {
+            let (state, reason) = match held.body {
+                Some(_) => (ChangeState::Opaque, reason::NEWER),
+                None => (ChangeState::Erased, reason::ERASED),
+            };
+            self.note(scope, held, state, reason)?;
+            self.storage.put_extra(scope, group.record, held.position)?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, scope: u32, held: &Held<'_>, state: ChangeState, reason: &str) -> Result<(), StoreError> {
+        self.storage.put_odd(&Odd {
+            scope,
+            position: held.position,
+            state,
+            reason: reason.to_owned(),
+            record_type: held.entry.record_type.clone(),
+            record: held.entry.record,
+        })
+    }
+
+    fn judge(&self, scope: u32, type_no: usize, held: &[Held<'_>]) -> Vec<Judged> {
+        let is_office = |author: AuthorId| self.index.is_office(author);
+        let is_quarantined =
+            |author: AuthorId, seq: u64, chain: &ChainHash| self.verdicts.quarantined(scope, author, seq, chain);
+        let authority = Authority { is_office: &is_office, is_quarantined: &is_quarantined };
+        judge(self.catalogue.types().get(type_no), held, &authority)
+    }
+
+    /// The short way: the only change known of a record that has no row yet. Returns `false` when it does not apply.
+    fn insert_first(&mut self, scope: u32, type_no: usize, held: &Held<'_>) -> Result<bool, StoreError> {
+        if !held.entry.header.deps.is_empty() {
+            return Ok(false);
+        }
+        let judged = self.judge(scope, type_no, std::slice::from_ref(held));
+        let Some(change) = judged.first().and_then(|judged| judged.change.as_ref()) else { return Ok(false) };
+        let (Some(view), Some(record_type)) = (self.views.get(type_no), self.catalogue.types().get(type_no)) else {
+            return Ok(false);
+        };
+        let known = [Known::visible(change)];
+        let record = evaluate(Some(record_type), &known);
+        if !record.incomplete.is_empty() {
+            return Ok(false);
+        }
+        let cells = project::cells(view, record_type, &record);
+        let search = project::search_words(view, record_type, &record);
+        let row = ViewRow {
+            id: held.entry.record,
+            position: held.position,
+            more: false,
+            cells: &cells,
+            search: search.as_ref().map(|(words, initials)| (words.as_str(), initials.as_str())),
+        };
+        let inserted = self.storage.view_insert(scope, type_no, &row)?;
+        if inserted {
+            self.touched.insert(Touched { scope, type_no, record: held.entry.record });
+        }
+        Ok(inserted)
+    }
+
+    /// Judges and evaluates a record from all its changes and writes its row and states.
+    ///
+    /// Returns whether its changes are now listed as extras.
+    pub fn settle(
+        &mut self,
+        scope: u32,
+        type_no: usize,
+        record: RecordId,
+        arrived: &[Held<'_>],
+    ) -> Result<bool, StoreError> {
+        let head = self.storage.view_head(scope, type_no, record)?;
+        let mut known: BTreeSet<Position> = self.storage.extras(scope, record)?.into_iter().collect();
+        known.extend(head.map(|head| head.position));
+        let here: BTreeMap<Position, &Held<'_>> = arrived.iter().map(|held| (held.position, held)).collect();
+        let missing: Vec<Position> = known.iter().filter(|position| !here.contains_key(position)).copied().collect();
+        let loaded = self.archive.load(self.storage, self.index, &missing)?;
+        let type_name = self.views.get(type_no).map_or("", |view| view.type_name.as_str());
+        let mut all: Vec<Held<'_>> = loaded
+            .iter()
+            .map(OwnedHeld::as_held)
+            .filter(|held| held.entry.record_type == type_name)
+            .chain(arrived.iter().cloned())
+            .collect();
+        all.sort_by_key(|held| held.position);
+        let judged = self.judge(scope, type_no, &all);
+        let listed = all.len() > 1 || judged.iter().any(|judged| judged.state != ChangeState::Applied);
+        for (held, judged) in all.iter().zip(&judged) {
+            if listed {
+                self.storage.put_extra(scope, record, held.position)?;
+            }
+            if judged.state == ChangeState::Applied {
+                self.storage.remove_odd(scope, held.position)?;
+            } else {
+                self.note(scope, held, judged.state, judged.reason)?;
+            }
+        }
+        self.write_settled(scope, type_no, record, head, &all, &judged, listed)?;
+        self.touched.insert(Touched { scope, type_no, record });
+        Ok(listed)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step of `settle`, with all that it worked out")]
+    fn write_settled(
+        &mut self,
+        scope: u32,
+        type_no: usize,
+        record: RecordId,
+        head: Option<crate::storage::RowHead>,
+        all: &[Held<'_>],
+        judged: &[Judged],
+        more: bool,
+    ) -> Result<(), StoreError> {
+        let (Some(view), Some(record_type)) = (self.views.get(type_no), self.catalogue.types().get(type_no)) else {
+            return Ok(());
+        };
+        let known = known_changes(all, judged);
+        let evaluated = evaluate(Some(record_type), &known);
+        let visible = judged.iter().any(|judged| judged.state == ChangeState::Applied);
+        if !visible || !evaluated.incomplete.is_empty() {
+            return head.map_or(Ok(()), |head| self.storage.view_delete(head.rec, type_no));
+        }
+        let Some(first) = all.first() else { return Ok(()) };
+        let cells = project::cells(view, record_type, &evaluated);
+        let search = project::search_words(view, record_type, &evaluated);
+        let row = ViewRow {
+            id: record,
+            position: first.position,
+            more,
+            cells: &cells,
+            search: search.as_ref().map(|(words, initials)| (words.as_str(), initials.as_str())),
+        };
+        match head {
+            Some(head) => self.storage.view_update(head.rec, type_no, &row),
+            None => self.storage.view_insert(scope, type_no, &row).map(drop),
+        }
+    }
+}
+
+/// What evaluation sees: applied changes, and the causality of those kept out of sight. A change held twice, on two branches,
+/// counts once.
+pub(crate) fn known_changes<'a>(all: &'a [Held<'_>], judged: &'a [Judged]) -> Vec<Known<'a>> {
+    let mut seen = BTreeSet::new();
+    all.iter()
+        .zip(judged)
+        .filter(|(_, judged)| judged.state != ChangeState::Waiting)
+        .filter(|(held, _)| seen.insert(held.entry.header.hash))
+        .map(|(held, judged)| match &judged.change {
+            Some(change) => Known::visible(change),
+            None => Known::hidden(&held.entry.header),
+        })
+        .collect()
+}

@@ -1,0 +1,347 @@
+//! Batches from outside: verified, appended as they came, acknowledged only after the commit.
+
+use lastmile_log::{BadBatch, Seal, UnpackedBatch, unpack};
+use lastmile_model::{AuthorId, ChainHash, Scope};
+
+use crate::StoreError;
+use crate::attach::{Attach, attach};
+use crate::history::MAX_RAW;
+use crate::judge::Held;
+use crate::storage::{Cut, Durability, Pending, Position, StoredSeal, Strand};
+use crate::store::Store;
+
+/// The most branches of one author in one scope that a replica takes on by itself.
+pub const MAX_BRANCHES: usize = 8;
+
+/// The most bytes of batches without a seal that are kept per author and scope.
+pub const MAX_PENDING_BYTES: usize = 2 << 20;
+
+/// A batch as a peer sent it.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// The packed commits.
+    pub packed: Vec<u8>,
+    /// Seals of the same author and scope.
+    pub seals: Vec<Seal>,
+}
+
+/// When the views show what was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewMode {
+    /// In the same transaction.
+    Now,
+    /// By [`Store::follow_views`].
+    Later,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// This many commits were new and are held now.
+    Appended {
+        /// New commits.
+        commits: u64,
+        /// New changes.
+        changes: u64,
+    },
+    /// Everything was held already.
+    Held,
+    /// Kept aside until a seal covers it.
+    Pending,
+    /// Commits before it are missing.
+    Gap {
+        /// The log is held up to here.
+        have: u64,
+    },
+    /// It continues another past; the peers must find the last seal they share.
+    OtherPast,
+    /// No certificate of the author is known.
+    UnknownAuthor,
+    /// None of its seals verifies.
+    BadSeal,
+    /// The author has too many branches; the office must decide.
+    TooManyBranches,
+    /// The bytes are no batch.
+    Malformed(BadBatch),
+}
+
+/// What became of a batch, and of whose log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The scope and author, when the bytes could be read.
+    pub log: Option<(Scope, AuthorId)>,
+    /// What happened.
+    pub fate: Fate,
+}
+
+/// A batch that was read, with the highest of its commits that a valid seal vouches for.
+struct Verified {
+    batch: UnpackedBatch,
+    packed: Vec<u8>,
+    seal: Option<Seal>,
+}
+
+impl Store {
+    /// Takes batches in one transaction; nothing may be acknowledged before this returns.
+    ///
+    /// # Errors
+    /// When the storage fails; then nothing of the call is kept. What is wrong with a batch stands in its [`Outcome`].
+    pub fn ingest(
+        &mut self,
+        batches: Vec<Incoming>,
+        mode: ViewMode,
+        durability: Durability,
+    ) -> Result<Vec<Outcome>, StoreError> {
+        self.transaction(durability, |store| {
+            let mut outcomes = Vec::with_capacity(batches.len());
+            for incoming in batches {
+                outcomes.push(store.take(incoming, mode)?);
+            }
+            Ok(outcomes)
+        })
+    }
+
+    fn take(&mut self, incoming: Incoming, mode: ViewMode) -> Result<Outcome, StoreError> {
+        let batch = match unpack(&incoming.packed, MAX_RAW) {
+            Ok(batch) => batch,
+            Err(error) => return Ok(Outcome { log: None, fate: Fate::Malformed(error) }),
+        };
+        let log = Some((batch.scope.clone(), batch.author));
+        let Some(trust) = &self.index.trust else { return Ok(Outcome { log, fate: Fate::UnknownAuthor }) };
+        let Some(public) = trust.public_key(batch.author) else { return Ok(Outcome { log, fate: Fate::UnknownAuthor }) };
+        let deployment = trust.deployment();
+        let covers = |seal: &&Seal| {
+            seal.scope == batch.scope
+                && seal.author == batch.author
+                && batch.chain_of(seal.seq) == Some(seal.chain)
+        };
+        let mut candidates: Vec<&Seal> = incoming.seals.iter().filter(covers).collect();
+        candidates.sort_by_key(|seal| std::cmp::Reverse(seal.seq));
+        let seal = candidates.iter().find(|seal| seal.verify(&public, deployment)).map(|&seal| seal.clone());
+        if seal.is_none() && !incoming.seals.is_empty() && candidates.is_empty() {
+            return Ok(Outcome { log, fate: Fate::BadSeal });
+        }
+        if seal.is_none() && !candidates.is_empty() {
+            return Ok(Outcome { log, fate: Fate::BadSeal });
+        }
+        let scope = self.scope_in_transaction(&batch.scope)?;
+        let fate = self.place(scope, Verified { batch, packed: incoming.packed, seal }, mode)?;
+        if matches!(fate, Fate::Appended { .. })
+            && let Some((_, author)) = &log
+        {
+            self.retry_pending(scope, *author, mode)?;
+        }
+        Ok(Outcome { log, fate })
+    }
+
+    /// Finds where the sealed part belongs and appends it.
+    fn place(&mut self, scope: u32, verified: Verified, mode: ViewMode) -> Result<Fate, StoreError> {
+        let Verified { batch, packed, seal } = verified;
+        let chains: Vec<ChainHash> = batch.commits.iter().map(|commit| commit.chain).collect();
+        let plan = {
+            let (archive, storage) = (&mut self.archive, self.storage.as_ref());
+            let mut chain_at = |strand, seq| archive.chain_at(storage, strand, seq);
+            attach(&self.index, scope, batch.author, batch.first, batch.prev, &chains, &mut chain_at)?
+        };
+        match &plan {
+            Attach::Held => {
+                return self.keep_seal_of_held(scope, &batch, seal.as_ref());
+            }
+            Attach::Gap { have } => return Ok(Fate::Gap { have: *have }),
+            Attach::OtherPast => return Ok(Fate::OtherPast),
+            _ => {}
+        }
+        let Some(seal) = seal else { return self.keep_pending(scope, &batch, packed) };
+        let (mut strand, from) = match plan {
+            Attach::Extend { strand, from } => (self.index.strand(strand)?.clone(), from),
+            Attach::Fork { strand, from } => {
+                if self.index.strands_of(scope, batch.author).count() >= MAX_BRANCHES {
+                    return Ok(Fate::TooManyBranches);
+                }
+                (self.fork(scope, &batch, strand, from)?, from)
+            }
+            _ => (self.first_strand(scope, batch.author), batch.first),
+        };
+        if seal.seq < from {
+            // The seal vouches only for what is held; the rest waits for its own.
+            return self.keep_pending(scope, &batch, packed);
+        }
+        let whole = from == batch.first && seal.seq == batch.last();
+        let stored = if whole { packed } else { batch.repack(from, seal.seq)? };
+        let changes: u64 = batch
+            .commits
+            .iter()
+            .filter(|commit| (from..=seal.seq).contains(&commit.header.seq))
+            .map(|commit| commit.header.changes.len() as u64)
+            .sum();
+        strand.head = seal.seq;
+        strand.chain = seal.chain;
+        strand.sealed = seal.seq;
+        strand.sealed_chain = seal.chain;
+        strand.changes = strand.changes.saturating_add(changes);
+        let follow = mode == ViewMode::Now && strand.viewed == from.saturating_sub(1);
+        if follow {
+            strand.viewed = strand.head;
+        }
+        self.storage.put_strand(&strand)?;
+        self.storage.put_blob(strand.no, from, seal.seq, &stored)?;
+        self.storage.put_seal(&StoredSeal {
+            strand: strand.no,
+            seq: seal.seq,
+            chain: seal.chain,
+            signature: seal.signature,
+        })?;
+        let no = strand.no;
+        self.index.keep(strand);
+        if follow {
+            let held = held_of(&batch, no, from, seal.seq);
+            self.follow_here(scope, &held)?;
+        }
+        if seal.seq < batch.last() {
+            let rest = batch.repack(seal.seq.saturating_add(1), batch.last())?;
+            let rest_batch = unpack(&rest, MAX_RAW)?;
+            self.keep_pending(scope, &rest_batch, rest)?;
+        }
+        Ok(Fate::Appended { commits: seal.seq.saturating_sub(from).saturating_add(1), changes })
+    }
+
+    fn first_strand(&self, scope: u32, author: AuthorId) -> Strand {
+        Strand {
+            no: self.index.next_strand(),
+            scope,
+            author,
+            first: 1,
+            prev: ChainHash::ZERO,
+            parent: None,
+            head: 0,
+            chain: ChainHash::ZERO,
+            sealed: 0,
+            sealed_chain: ChainHash::ZERO,
+            viewed: 0,
+            changes: 0,
+        }
+    }
+
+    /// Starts the strand of a branch and cuts the strand that it leaves.
+    fn fork(&mut self, scope: u32, batch: &UnpackedBatch, parent: u32, from: u64) -> Result<Strand, StoreError> {
+        let missing = || StoreError::damaged("the place of a fork is missing");
+        let before = if from == batch.first { Some(batch.prev) } else { batch.chain_of(from.saturating_sub(1)) };
+        let before = before.ok_or_else(missing)?;
+        let theirs = batch.chain_of(from).ok_or_else(missing)?;
+        let mine = self.archive.chain_at(self.storage.as_ref(), parent, from)?;
+        let strand = Strand {
+            no: self.index.next_strand(),
+            scope,
+            author: batch.author,
+            first: from,
+            prev: before,
+            parent: Some(parent),
+            head: from.saturating_sub(1),
+            chain: before,
+            sealed: from.saturating_sub(1),
+            sealed_chain: before,
+            viewed: from.saturating_sub(1),
+            changes: 0,
+        };
+        self.storage.put_strand(&strand)?;
+        for cut in [
+            Cut { strand: parent, seq: from, before, at: mine },
+            Cut { strand: strand.no, seq: from, before, at: theirs },
+        ] {
+            let cuts = self.index.cuts.entry(cut.strand).or_default();
+            if !cuts.contains(&cut) {
+                self.storage.put_cut(&cut)?;
+                cuts.push(cut);
+                cuts.sort_by_key(|cut| cut.seq);
+            }
+        }
+        Ok(strand)
+    }
+
+    /// A duplicate may bring a seal for commits of ours that had none.
+    fn keep_seal_of_held(&mut self, scope: u32, batch: &UnpackedBatch, seal: Option<&Seal>) -> Result<Fate, StoreError> {
+        if let Some(seal) = seal {
+            let found = self.index.strands_of(scope, batch.author).find(|strand| {
+                strand.head == seal.seq && strand.chain == seal.chain && strand.sealed < seal.seq
+            });
+            if let Some(mut strand) = found.cloned() {
+                strand.sealed = seal.seq;
+                strand.sealed_chain = seal.chain;
+                let signature = seal.signature;
+                self.storage.put_seal(&StoredSeal { strand: strand.no, seq: seal.seq, chain: seal.chain, signature })?;
+                self.storage.put_strand(&strand)?;
+                self.index.keep(strand);
+            }
+        }
+        Ok(Fate::Held)
+    }
+
+    fn keep_pending(&mut self, scope: u32, batch: &UnpackedBatch, packed: Vec<u8>) -> Result<Fate, StoreError> {
+        let (author, last) = (batch.author, batch.last());
+        let chain = batch.chain_of(last).unwrap_or(ChainHash::ZERO);
+        let held: Vec<Pending> = self.storage.pendings()?;
+        let of_author = held.iter().filter(|pending| pending.scope == scope && pending.author == author);
+        let bytes: usize = of_author.clone().map(|pending| pending.packed.len()).sum();
+        if of_author.clone().any(|pending| pending.chain == chain && pending.last == last) {
+            return Ok(Fate::Pending);
+        }
+        if bytes.saturating_add(packed.len()) > MAX_PENDING_BYTES {
+            // A peer that sends so much without a seal is asked for it again from the sealed head.
+            return Ok(Fate::BadSeal);
+        }
+        let changes = batch.commits.iter().map(|commit| commit.header.changes.len() as u64).sum();
+        self.storage.put_pending(&Pending { scope, author, first: batch.first, last, chain, changes, packed })?;
+        Ok(Fate::Pending)
+    }
+
+    /// What waited for a seal may be covered or held by now; what is not stays.
+    fn retry_pending(&mut self, scope: u32, author: AuthorId, mode: ViewMode) -> Result<(), StoreError> {
+        let waiting: Vec<Pending> = self.storage.pendings()?;
+        let waiting: Vec<Pending> =
+            waiting.into_iter().filter(|pending| pending.scope == scope && pending.author == author).collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        self.storage.remove_pending(scope, author)?;
+        for pending in waiting {
+            let batch = unpack(&pending.packed, MAX_RAW)?;
+            self.place(scope, Verified { batch, packed: pending.packed, seal: None }, mode)?;
+        }
+        Ok(())
+    }
+
+    /// Lets the views follow changes that arrived, then whatever verdicts among them decide.
+    pub(crate) fn follow_here(&mut self, scope: u32, held: &[Held<'_>]) -> Result<(), StoreError> {
+        self.follower().follow(scope, held)?;
+        if held.iter().any(|held| held.entry.record_type == "verdict") {
+            self.apply_verdicts()?;
+        }
+        if held.iter().any(|held| held.entry.record_type == "certificate") {
+            self.apply_certificates(held)?;
+        }
+        Ok(())
+    }
+}
+
+/// The changes of commits `from` to `to` of a batch, as they will stand on a strand.
+pub(crate) fn held_of(batch: &UnpackedBatch, strand: u32, from: u64, to: u64) -> Vec<Held<'_>> {
+    let mut held = Vec::new();
+    for (place, commit) in batch.commits.iter().enumerate() {
+        let seq = commit.header.seq;
+        if !(from..=to).contains(&seq) {
+            continue;
+        }
+        for (index, entry) in commit.header.changes.iter().enumerate() {
+            let Some(position) = Position::new(strand, seq, index) else { continue };
+            held.push(Held {
+                position,
+                author: batch.author,
+                seq,
+                chain: commit.chain,
+                entry,
+                body: batch.body(place, index),
+            });
+        }
+    }
+    held
+}

@@ -1,0 +1,135 @@
+//! The state of each change of a record: a pure function of what is held.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use lastmile_crdt::{Change, ChangeHeader, HeaderInRecord, Malformed, admit, decode};
+use lastmile_log::ChangeEntry;
+use lastmile_model::{AuthorId, ChainHash, ChangeHash, IdRule, RecordId, RecordType, Value};
+
+use crate::storage::{ChangeState, Position};
+
+/// One change of a record as the logs hold it.
+#[derive(Debug, Clone)]
+pub(crate) struct Held<'b> {
+    pub position: Position,
+    pub author: AuthorId,
+    /// The commit's number and chain hash, by which verdicts name it.
+    pub seq: u64,
+    pub chain: ChainHash,
+    pub entry: &'b ChangeEntry,
+    /// `None` for a stub.
+    pub body: Option<&'b [u8]>,
+}
+
+/// Why a change is not applied, as a stable word.
+pub(crate) mod reason {
+    pub const WAITING: &str = "dependency_unknown";
+    pub const VERDICT: &str = "verdict";
+    pub const ERASED: &str = "erased";
+    pub const NEWER: &str = "newer_version";
+    pub const MALFORMED: &str = "malformed";
+    pub const HEADER: &str = "header_differs";
+    pub const NOT_OFFICE: &str = "not_office";
+    pub const WRONG_ID: &str = "wrong_id";
+    pub const GATE: &str = "not_admitted";
+}
+
+/// What is known about who may do what, and what the office keeps out of sight.
+pub(crate) struct Authority<'a> {
+    pub is_office: &'a dyn Fn(AuthorId) -> bool,
+    pub is_quarantined: &'a dyn Fn(AuthorId, u64, &ChainHash) -> bool,
+}
+
+/// The outcome for one change.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub state: ChangeState,
+    pub reason: &'static str,
+    /// The decoded change, when applied.
+    pub change: Option<Change>,
+}
+
+impl Judged {
+    fn odd(state: ChangeState, reason: &'static str) -> Self {
+        Self { state, reason, change: None }
+    }
+}
+
+fn refused(error: &Malformed) -> Judged {
+    let reason = if error.needs_newer_version() { reason::NEWER } else { reason::MALFORMED };
+    Judged::odd(ChangeState::Opaque, reason)
+}
+
+/// Checks what a first change says about itself: its id, its type and, for derived ids, the fields that make the id.
+pub(crate) fn identity_holds(record_type: Option<&RecordType>, type_name: &str, id: RecordId, change: &Change) -> bool {
+    let value = |key: &str| {
+        change.ops.iter().find(|op| op.key == key).and_then(|op| match &op.action {
+            lastmile_crdt::Action::Set(value) => Some(value),
+            lastmile_crdt::Action::Delete => None,
+        })
+    };
+    let names_itself = value("id").and_then(Value::as_record) == Some(id)
+        && value("type").and_then(Value::as_str) == Some(type_name);
+    let derived = record_type.is_none_or(|record_type| match record_type.id_rule {
+        IdRule::Random => true,
+        IdRule::Derived { .. } => record_type.derive_id(value) == Some(id),
+    });
+    names_itself && derived
+}
+
+/// Judges a change whose dependencies are all known.
+fn judge_known(
+    record_type: Option<&RecordType>,
+    held: &Held<'_>,
+    authority: &Authority<'_>,
+    headers: &BTreeMap<ChangeHash, &ChangeHeader>,
+) -> Judged {
+    let Some(body) = held.body else { return Judged::odd(ChangeState::Erased, reason::ERASED) };
+    if (authority.is_quarantined)(held.author, held.seq, &held.chain) {
+        return Judged::odd(ChangeState::Quarantined, reason::VERDICT);
+    }
+    if record_type.is_some_and(|record_type| record_type.office_only) && !(authority.is_office)(held.author) {
+        return Judged::odd(ChangeState::Opaque, reason::NOT_OFFICE);
+    }
+    let change = match decode(body) {
+        Ok(change) => change,
+        Err(error) => return refused(&error),
+    };
+    if change.header() != held.entry.header || change.actor != held.author {
+        return Judged::odd(ChangeState::Opaque, reason::HEADER);
+    }
+    let record = held.entry.record;
+    let ancestors = |hash: &ChangeHash| headers.get(hash).map(|&header| HeaderInRecord { header: Cow::Borrowed(header), record });
+    if admit(&held.entry.header, &change.preds(), record, &ancestors).is_err() {
+        return Judged::odd(ChangeState::Opaque, reason::GATE);
+    }
+    if change.deps.is_empty() && !identity_holds(record_type, &held.entry.record_type, record, &change) {
+        return Judged::odd(ChangeState::Opaque, reason::WRONG_ID);
+    }
+    Judged { state: ChangeState::Applied, reason: "", change: Some(change) }
+}
+
+/// Judges every change of one record, in the order given.
+pub(crate) fn judge(record_type: Option<&RecordType>, held: &[Held<'_>], authority: &Authority<'_>) -> Vec<Judged> {
+    let mut headers: BTreeMap<ChangeHash, &ChangeHeader> = BTreeMap::new();
+    let mut outcomes: Vec<Option<Judged>> = held.iter().map(|_| None).collect();
+    loop {
+        let mut progress = false;
+        for (one, outcome) in held.iter().zip(outcomes.iter_mut()) {
+            let header = &one.entry.header;
+            if outcome.is_none() && header.deps.iter().all(|dep| headers.contains_key(dep)) {
+                *outcome = Some(judge_known(record_type, one, authority, &headers));
+                headers.insert(header.hash, header);
+                progress = true;
+            }
+        }
+        if !progress {
+            break;
+        }
+    }
+    outcomes
+        .into_iter()
+        .map(|outcome| outcome.unwrap_or_else(|| Judged::odd(ChangeState::Waiting, reason::WAITING)))
+        .collect()
+}

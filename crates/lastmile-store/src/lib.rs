@@ -1,0 +1,39 @@
+//! The replica in storage: logs, views, search, outbox, migrations, encryption.
+//!
+//! The log is the truth, views are a cache: [`Store`] appends commits, keeps the views a pure function of them and answers
+//! queries. It is written once over the [`Storage`](storage::Storage) seam; [`sqlite`] keeps a replica in one SQLite file, [`memory`] in
+//! plain maps.
+
+mod attach;
+mod authoring;
+pub mod columns;
+pub mod error;
+mod exchange;
+mod follow;
+mod history;
+mod index;
+mod ingest;
+mod judge;
+mod maintain;
+// pub mod memory;
+mod project;
+pub mod query;
+mod reader;
+pub mod search;
+mod settings;
+pub mod sqlite;
+pub mod storage;
+mod store;
+mod verdicts;
+
+pub use authoring::{NewCommit, RUN_BYTES, RecordEdit, Saved};
+pub use error::StoreError;
+pub use exchange::{Outgoing, Unsent};
+pub use follow::Touched;
+pub use ingest::{Fate, Incoming, MAX_BRANCHES, MAX_PENDING_BYTES, Outcome, ViewMode};
+pub use maintain::{Finding, Rebuilt};
+pub use reader::{
+    Counts, FullRecord, HistoryItem, LogStatus, OpenConflict, Origin, OwnedRow, Reader, RecordEvent, Side,
+};
+pub use storage::{ChangeState, Durability};
+pub use store::Store;

@@ -1,0 +1,309 @@
+//! The storage in one SQLite file.
+//!
+//! There is one open path ([`open`]): key, pragmas, version check, migration. WAL with `synchronous=FULL`, one writer held by a lock
+//! file, any number of readers.
+
+mod log;
+mod migrate;
+mod open;
+mod query;
+mod views;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lastmile_model::{AuthorId, Catalogue, RecordId, Scope};
+use rusqlite::Connection;
+
+use crate::StoreError;
+use crate::columns::ViewTable;
+use crate::query::Query;
+use crate::storage::{
+    Blob, Cut, Durability, Odd, Pending, Position, RowHead, Storage, StoredReceipt, StoredSeal, Strand, ViewRow, Visitor,
+};
+
+pub use open::{OpenOptions, open};
+
+/// What a handle needs to open another one and to write views.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    path: PathBuf,
+    options: OpenOptions,
+    views: Vec<ViewTable>,
+    statements: Vec<views::Statements>,
+}
+
+/// A replica in one SQLite file.
+#[derive(Debug)]
+pub struct SqliteStorage {
+    connection: Connection,
+    layout: Arc<Layout>,
+    /// Holds the writer's lock for as long as this handle lives; readers have none.
+    _lock: Option<std::fs::File>,
+    relaxed: bool,
+}
+
+/// Turns SQLite's error into ours, naming what can be cured.
+pub(crate) fn explain(doing: &'static str, path: &std::path::Path, error: rusqlite::Error) -> StoreError {
+    use rusqlite::ffi::ErrorCode;
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::DiskFull,
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            StoreError::ReadOnly { path: path.to_owned() }
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::InUse { path: path.to_owned() },
+        Some(ErrorCode::NotADatabase) => StoreError::WrongKey { path: path.to_owned() },
+        Some(ErrorCode::DatabaseCorrupt) => StoreError::damaged(format!("SQLite reports damage while {doing}")),
+        _ => StoreError::engine(doing, error),
+    }
+}
+
+impl SqliteStorage {
+    fn explain(&self, doing: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError + use<'_> {
+        move |error| explain(doing, &self.layout.path, error)
+    }
+
+    fn run(&self, doing: &'static str, sql: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(self.explain(doing))?;
+        statement.execute(params).map_err(self.explain(doing))
+    }
+
+    fn rows<T>(
+        &self,
+        doing: &'static str,
+        sql: &str,
+        params: impl rusqlite::Params,
+        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(self.explain(doing))?;
+        let rows = statement.query_map(params, read).map_err(self.explain(doing))?;
+        rows.collect::<rusqlite::Result<Vec<T>>>().map_err(self.explain(doing))
+    }
+
+    fn batch(&self, doing: &'static str, sql: &str) -> Result<(), StoreError> {
+        self.connection.execute_batch(sql).map_err(self.explain(doing))
+    }
+
+    /// Opens a reading handle on a replica's file without taking the writer's lock; the file must exist.
+    ///
+    /// # Errors
+    /// When the file is missing, newer, damaged or does not open with the key.
+    pub fn open_reader(
+        path: &std::path::Path,
+        options: &OpenOptions,
+        catalogue: &Catalogue,
+    ) -> Result<Box<dyn Storage>, StoreError> {
+        open::reader_at(path, options, catalogue)
+    }
+}
+
+impl Storage for SqliteStorage {
+    fn reader(&self) -> Result<Box<dyn Storage>, StoreError> {
+        open::reader(&self.layout)
+    }
+
+    fn data_version(&self) -> Result<i64, StoreError> {
+        self.connection
+            .query_row("PRAGMA data_version", [], |row| row.get(0))
+            .map_err(self.explain("reading the data version"))
+    }
+
+    fn begin(&mut self, durability: Durability) -> Result<(), StoreError> {
+        let relaxed = durability == Durability::Refetchable;
+        if relaxed != self.relaxed {
+            self.batch("setting the durability", if relaxed { "PRAGMA synchronous=NORMAL" } else { "PRAGMA synchronous=FULL" })?;
+            self.relaxed = relaxed;
+        }
+        self.run("beginning a transaction", "BEGIN IMMEDIATE", []).map(drop)
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        let result = self.run("committing", "COMMIT", []).map(drop);
+        if result.is_err() {
+            self.rollback();
+        }
+        result
+    }
+
+    fn rollback(&mut self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            // SQLite itself rolls back when the connection closes, so nothing half-written can stay.
+            debug_assert!(false, "rollback failed: {error}");
+        }
+    }
+
+    fn begin_read(&mut self) -> Result<(), StoreError> {
+        self.batch("beginning a read", "BEGIN DEFERRED")?;
+        // SQLite takes the snapshot at the first read, so one is made at once.
+        let taken = self.data_version();
+        if taken.is_err() {
+            self.rollback();
+        }
+        taken.map(drop)
+    }
+
+    fn end_read(&mut self) {
+        self.rollback();
+    }
+
+    fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read_meta(key)
+    }
+
+    fn put_meta(&mut self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.run("writing a setting", "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)", (key, value)).map(drop)
+    }
+
+    fn scopes(&self) -> Result<Vec<(u32, Scope)>, StoreError> {
+        self.read_scopes()
+    }
+
+    fn add_scope(&mut self, scope: &Scope) -> Result<u32, StoreError> {
+        self.write_scope(scope)
+    }
+
+    fn strands(&self) -> Result<Vec<Strand>, StoreError> {
+        self.read_strands()
+    }
+
+    fn put_strand(&mut self, strand: &Strand) -> Result<(), StoreError> {
+        self.write_strand(strand)
+    }
+
+    fn cuts(&self) -> Result<Vec<Cut>, StoreError> {
+        self.read_cuts()
+    }
+
+    fn put_cut(&mut self, cut: &Cut) -> Result<(), StoreError> {
+        self.write_cut(cut)
+    }
+
+    fn put_blob(&mut self, strand: u32, first: u64, last: u64, packed: &[u8]) -> Result<(), StoreError> {
+        self.write_blob(strand, first, last, packed)
+    }
+
+    fn remove_blob(&mut self, strand: u32, first: u64) -> Result<(), StoreError> {
+        self.delete_blob(strand, first)
+    }
+
+    fn blob_with(&self, strand: u32, seq: u64) -> Result<Option<Blob>, StoreError> {
+        self.read_blob(strand, seq)
+    }
+
+    fn blob_list(&self, strand: u32) -> Result<Vec<(u64, u64, u64)>, StoreError> {
+        self.read_blob_list(strand)
+    }
+
+    fn put_seal(&mut self, seal: &StoredSeal) -> Result<(), StoreError> {
+        self.write_seal(seal)
+    }
+
+    fn seals(&self, strand: u32) -> Result<Vec<StoredSeal>, StoreError> {
+        self.read_seals(strand)
+    }
+
+    fn put_receipt(&mut self, receipt: &StoredReceipt) -> Result<(), StoreError> {
+        self.write_receipt(receipt)
+    }
+
+    fn receipts(&self) -> Result<Vec<StoredReceipt>, StoreError> {
+        self.read_receipts()
+    }
+
+    fn put_pending(&mut self, pending: &Pending) -> Result<(), StoreError> {
+        self.write_pending(pending)
+    }
+
+    fn pendings(&self) -> Result<Vec<Pending>, StoreError> {
+        self.read_pendings()
+    }
+
+    fn remove_pending(&mut self, scope: u32, author: AuthorId) -> Result<(), StoreError> {
+        let sql = "DELETE FROM pending WHERE scope = ?1 AND author = ?2";
+        self.run("removing a pending batch", sql, (scope, author.0)).map(drop)
+    }
+
+    fn put_certificate(&mut self, author: AuthorId, bytes: &[u8]) -> Result<(), StoreError> {
+        let sql = "INSERT OR IGNORE INTO certificate (author, bytes) VALUES (?1, ?2)";
+        self.run("keeping a certificate", sql, (author.0, bytes)).map(drop)
+    }
+
+    fn certificates(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.rows("reading certificates", "SELECT bytes FROM certificate ORDER BY author, bytes", [], |row| row.get(0))
+    }
+
+    fn put_odd(&mut self, odd: &Odd) -> Result<(), StoreError> {
+        self.write_odd(odd)
+    }
+
+    fn remove_odd(&mut self, scope: u32, position: Position) -> Result<(), StoreError> {
+        let sql = "DELETE FROM odd WHERE scope = ?1 AND position = ?2";
+        self.run("forgetting a change's state", sql, (scope, position.0)).map(drop)
+    }
+
+    fn odds(&self, scope: Option<u32>) -> Result<Vec<Odd>, StoreError> {
+        self.read_odds(scope)
+    }
+
+    fn put_extra(&mut self, scope: u32, record: RecordId, position: Position) -> Result<(), StoreError> {
+        let sql = "INSERT OR IGNORE INTO extra (scope, record, position) VALUES (?1, ?2, ?3)";
+        self.run("noting a change", sql, (scope, record.as_bytes(), position.0)).map(drop)
+    }
+
+    fn extras(&self, scope: u32, record: RecordId) -> Result<Vec<Position>, StoreError> {
+        let sql = "SELECT position FROM extra WHERE scope = ?1 AND record = ?2 ORDER BY position";
+        self.rows("reading a record's changes", sql, (scope, record.as_bytes()), |row| row.get(0).map(Position))
+    }
+
+    fn has_extras(&self, scope: u32) -> Result<bool, StoreError> {
+        let found = self.rows("reading a scope's changes", "SELECT 1 FROM extra WHERE scope = ?1 LIMIT 1", [scope], |_| Ok(()))?;
+        Ok(!found.is_empty())
+    }
+
+    fn view_head(&self, scope: u32, type_no: usize, id: RecordId) -> Result<Option<RowHead>, StoreError> {
+        self.read_head(scope, type_no, id)
+    }
+
+    fn view_heads(&self, type_no: usize, id: RecordId) -> Result<Vec<(u32, RowHead)>, StoreError> {
+        self.read_heads(type_no, id)
+    }
+
+    fn view_insert(&mut self, scope: u32, type_no: usize, row: &ViewRow<'_, '_>) -> Result<bool, StoreError> {
+        self.insert_row(scope, type_no, row)
+    }
+
+    fn view_update(&mut self, rec: i64, type_no: usize, row: &ViewRow<'_, '_>) -> Result<(), StoreError> {
+        self.update_row(rec, type_no, row)
+    }
+
+    fn view_delete(&mut self, rec: i64, type_no: usize) -> Result<(), StoreError> {
+        self.delete_row(rec, type_no)
+    }
+
+    fn clear_views(&mut self) -> Result<(), StoreError> {
+        self.empty_views()
+    }
+
+    fn visit(&self, query: &Query, visitor: &mut Visitor<'_>) -> Result<(), StoreError> {
+        self.run_query(query, visitor)
+    }
+
+    fn integrity(&self) -> Result<Vec<String>, StoreError> {
+        let mut found = self.rows("checking the file", "PRAGMA integrity_check(20)", [], |row| row.get::<_, String>(0))?;
+        found.retain(|line| line != "ok");
+        let broken = self.rows("checking references", "PRAGMA foreign_key_check", [], |row| row.get::<_, String>(0))?;
+        found.extend(broken.into_iter().map(|table| format!("a row of {table} refers to nothing")));
+        Ok(found)
+    }
+
+    fn size(&self) -> Result<u64, StoreError> {
+        let pages = self.connection.query_row("PRAGMA page_count", [], |row| row.get::<_, u64>(0));
+        let bytes = self.connection.query_row("PRAGMA page_size", [], |row| row.get::<_, u64>(0));
+        match (pages, bytes) {
+            (Ok(pages), Ok(bytes)) => Ok(pages.saturating_mul(bytes)),
+            (Err(error), _) | (_, Err(error)) => Err(explain("reading the size", &self.layout.path, error)),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The tables of the logs.
+
+use lastmile_model::{AuthorId, ChainHash, RecordId, Scope, ScopeKind};
+use rusqlite::Row;
+use rusqlite::types::Type;
+
+use super::SqliteStorage;
+use crate::StoreError;
+use crate::storage::{Blob, ChangeState, Cut, Odd, Pending, Position, StoredReceipt, StoredSeal, Strand};
+
+const STRAND_COLUMNS: &str =
+    "no, scope, author, first, prev, parent, head, chain, sealed, sealed_chain, viewed, changes";
+
+fn bad(column: usize, what: &'static str) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, what.into())
+}
+
+fn author(row: &Row<'_>, column: usize) -> rusqlite::Result<AuthorId> {
+    AuthorId::from_slice(row.get_ref(column)?.as_blob()?).ok_or_else(|| bad(column, "not an author id"))
+}
+
+fn chain(row: &Row<'_>, column: usize) -> rusqlite::Result<ChainHash> {
+    ChainHash::from_slice(row.get_ref(column)?.as_blob()?).ok_or_else(|| bad(column, "not a chain hash"))
+}
+
+fn signature(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; 64]> {
+    row.get_ref(column)?.as_blob()?.try_into().map_err(|_| bad(column, "not a signature"))
+}
+
+/// The rowid of a blob: strand << 40 | first commit.
+fn place(strand: u32, seq: u64) -> i64 {
+    i64::from(strand) << 40 | i64::try_from(seq & 0xff_ffff_ffff).unwrap_or(0)
+}
+
+fn seq_of(place: i64) -> u64 {
+    u64::try_from(place & 0xff_ffff_ffff).unwrap_or(0)
+}
+
+fn strand_of(row: &Row<'_>) -> rusqlite::Result<Strand> {
+    Ok(Strand {
+        no: row.get(0)?,
+        scope: row.get(1)?,
+        author: author(row, 2)?,
+        first: row.get(3)?,
+        prev: chain(row, 4)?,
+        parent: row.get(5)?,
+        head: row.get(6)?,
+        chain: chain(row, 7)?,
+        sealed: row.get(8)?,
+        sealed_chain: chain(row, 9)?,
+        viewed: row.get(10)?,
+        changes: row.get(11)?,
+    })
+}
+
+impl SqliteStorage {
+    pub(super) fn read_meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = self.rows("reading a setting", "SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))?;
+        Ok(found.into_iter().next())
+    }
+
+    pub(super) fn read_scopes(&self) -> Result<Vec<(u32, Scope)>, StoreError> {
+        self.rows("reading scopes", "SELECT no, kind, code FROM scope ORDER BY no", [], |row| {
+            let kind = ScopeKind::from_number(row.get(1)?).ok_or_else(|| bad(1, "not a kind of scope"))?;
+            let scope = Scope::new(kind, row.get_ref(2)?.as_str()?).map_err(|_| bad(2, "not a scope's code"))?;
+            Ok((row.get(0)?, scope))
+        })
+    }
+
+    pub(super) fn write_scope(&mut self, scope: &Scope) -> Result<u32, StoreError> {
+        let doing = "adding a scope";
+        self.run(doing, "INSERT OR IGNORE INTO scope (kind, code) VALUES (?1, ?2)", (scope.kind() as u8, scope.code()))?;
+        self.connection
+            .query_row("SELECT no FROM scope WHERE kind = ?1 AND code = ?2", (scope.kind() as u8, scope.code()), |row| {
+                row.get(0)
+            })
+            .map_err(self.explain(doing))
+    }
+
+    pub(super) fn read_strands(&self) -> Result<Vec<Strand>, StoreError> {
+        self.rows("reading logs", &format!("SELECT {STRAND_COLUMNS} FROM strand ORDER BY no"), [], strand_of)
+    }
+
+    pub(super) fn write_strand(&mut self, strand: &Strand) -> Result<(), StoreError> {
+        self.run(
+            "writing a log's head",
+            "INSERT INTO strand (no, scope, author, first, prev, parent, head, chain, sealed, sealed_chain, viewed, changes) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+             ON CONFLICT (no) DO UPDATE SET head = ?7, chain = ?8, sealed = ?9, sealed_chain = ?10, viewed = ?11, changes = ?12",
+            (
+                strand.no,
+                strand.scope,
+                strand.author.0,
+                strand.first,
+                strand.prev.0,
+                strand.parent,
+                strand.head,
+                strand.chain.0,
+                strand.sealed,
+                strand.sealed_chain.0,
+                strand.viewed,
+                strand.changes,
+            ),
+        )
+        .map(drop)
+    }
+
+    pub(super) fn read_cuts(&self) -> Result<Vec<Cut>, StoreError> {
+        let sql = "SELECT strand, seq, before_chain, at_chain FROM cut ORDER BY strand, seq";
+        self.rows("reading forks", sql, [], |row| {
+            Ok(Cut { strand: row.get(0)?, seq: row.get(1)?, before: chain(row, 2)?, at: chain(row, 3)? })
+        })
+    }
+
+    pub(super) fn write_cut(&mut self, cut: &Cut) -> Result<(), StoreError> {
+        let sql = "INSERT OR IGNORE INTO cut (strand, seq, before_chain, at_chain) VALUES (?1, ?2, ?3, ?4)";
+        self.run("noting a fork", sql, (cut.strand, cut.seq, cut.before.0, cut.at.0)).map(drop)
+    }
+
+    pub(super) fn write_blob(&mut self, strand: u32, first: u64, last: u64, packed: &[u8]) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO blob (place, last, packed) VALUES (?1, ?2, ?3)";
+        self.run("appending commits", sql, (place(strand, first), last, packed)).map(drop)
+    }
+
+    pub(super) fn delete_blob(&mut self, strand: u32, first: u64) -> Result<(), StoreError> {
+        self.run("replacing commits", "DELETE FROM blob WHERE place = ?1", [place(strand, first)]).map(drop)
+    }
+
+    pub(super) fn read_blob(&self, strand: u32, seq: u64) -> Result<Option<Blob>, StoreError> {
+        let sql = "SELECT place, last, packed FROM blob WHERE place BETWEEN ?1 AND ?2 ORDER BY place DESC LIMIT 1";
+        let found = self.rows("reading commits", sql, (place(strand, 0), place(strand, seq)), |row| {
+            Ok(Blob { strand, first: seq_of(row.get(0)?), last: row.get(1)?, packed: row.get(2)? })
+        })?;
+        Ok(found.into_iter().next().filter(|blob| blob.last >= seq))
+    }
+
+    pub(super) fn read_blob_list(&self, strand: u32) -> Result<Vec<(u64, u64, u64)>, StoreError> {
+        let sql = "SELECT place, last, length(packed) FROM blob WHERE place BETWEEN ?1 AND ?2 ORDER BY place";
+        self.rows("listing commits", sql, (place(strand, 0), place(strand, 0xff_ffff_ffff)), |row| {
+            Ok((seq_of(row.get(0)?), row.get(1)?, row.get(2)?))
+        })
+    }
+
+    pub(super) fn write_seal(&mut self, seal: &StoredSeal) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO seal (strand, seq, chain, signature) VALUES (?1, ?2, ?3, ?4)";
+        self.run("writing a seal", sql, (seal.strand, seal.seq, seal.chain.0, seal.signature)).map(drop)
+    }
+
+    pub(super) fn read_seals(&self, strand: u32) -> Result<Vec<StoredSeal>, StoreError> {
+        let sql = "SELECT seq, chain, signature FROM seal WHERE strand = ?1 ORDER BY seq";
+        self.rows("reading seals", sql, [strand], |row| {
+            Ok(StoredSeal { strand, seq: row.get(0)?, chain: chain(row, 1)?, signature: signature(row, 2)? })
+        })
+    }
+
+    pub(super) fn write_receipt(&mut self, receipt: &StoredReceipt) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO receipt (scope, author, epoch, seq, chain, signature) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let stored = (receipt.scope, receipt.author.0, receipt.epoch.0, receipt.seq, receipt.chain.0, receipt.signature);
+        self.run("writing a receipt", sql, stored).map(drop)
+    }
+
+    pub(super) fn read_receipts(&self) -> Result<Vec<StoredReceipt>, StoreError> {
+        let sql = "SELECT scope, author, epoch, seq, chain, signature FROM receipt ORDER BY scope, author, epoch, seq, chain";
+        self.rows("reading receipts", sql, [], |row| {
+            Ok(StoredReceipt {
+                scope: row.get(0)?,
+                author: author(row, 1)?,
+                epoch: author(row, 2)?,
+                seq: row.get(3)?,
+                chain: chain(row, 4)?,
+                signature: signature(row, 5)?,
+            })
+        })
+    }
+
+    pub(super) fn write_pending(&mut self, pending: &Pending) -> Result<(), StoreError> {
+        let sql = "INSERT INTO pending (scope, author, first, last, chain, changes, packed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let stored = (
+            pending.scope,
+            pending.author.0,
+            pending.first,
+            pending.last,
+            pending.chain.0,
+            pending.changes,
+            &pending.packed,
+        );
+        self.run("keeping a pending batch", sql, stored).map(drop)
+    }
+
+    pub(super) fn read_pendings(&self) -> Result<Vec<Pending>, StoreError> {
+        let sql = "SELECT scope, author, first, last, chain, changes, packed FROM pending ORDER BY scope, author, first, no";
+        self.rows("reading pending batches", sql, [], |row| {
+            Ok(Pending {
+                scope: row.get(0)?,
+                author: author(row, 1)?,
+                first: row.get(2)?,
+                last: row.get(3)?,
+                chain: chain(row, 4)?,
+                changes: row.get(5)?,
+                packed: row.get(6)?,
+            })
+        })
+    }
+
+    pub(super) fn write_odd(&mut self, odd: &Odd) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO odd (scope, position, state, reason, record_type, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let stored =
+            (odd.scope, odd.position.0, odd.state as u8, &odd.reason, &odd.record_type, odd.record.as_bytes());
+        self.run("noting a change's state", sql, stored).map(drop)
+    }
+
+    pub(super) fn read_odds(&self, scope: Option<u32>) -> Result<Vec<Odd>, StoreError> {
+        let sql = "SELECT scope, position, state, reason, record_type, record FROM odd \
+                   WHERE ?1 IS NULL OR scope = ?1 ORDER BY scope, position";
+        self.rows("reading changes that are not applied", sql, [scope], |row| {
+            let id = row.get_ref(5)?.as_blob()?.try_into().map_err(|_| bad(5, "not a record id"))?;
+            Ok(Odd {
+                scope: row.get(0)?,
+                position: Position(row.get(1)?),
+                state: ChangeState::from_number(row.get(2)?).ok_or_else(|| bad(2, "not a state"))?,
+                reason: row.get(3)?,
+                record_type: row.get(4)?,
+                record: RecordId::from_bytes(id),
+            })
+        })
+    }
+}

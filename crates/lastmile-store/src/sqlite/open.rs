@@ -1,0 +1,123 @@
+//! The one path that opens a replica's file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lastmile_model::Catalogue;
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Layout, SqliteStorage, explain, migrate, views};
+use crate::storage::Storage;
+use crate::{StoreError, columns};
+
+/// SQLite before this could corrupt a WAL database when two connections met at a reset.
+const NEEDED_SQLITE: (&str, i32) = ("3.51.3", 3_051_003);
+
+/// How a replica's file is opened.
+#[derive(Clone, Default)]
+pub struct OpenOptions {
+    /// The raw SQLCipher key; `None` for a plain file.
+    pub key: Option<[u8; 32]>,
+    /// Leaves out the search tables, for measuring.
+    pub without_search: bool,
+}
+
+impl fmt::Debug for OpenOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenOptions").field("encrypted", &self.key.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// Opens or creates the replica in this file and takes the writer's lock.
+///
+/// # Errors
+/// When another process writes, the folder is not writable, the key is wrong, or the file is newer or no replica.
+pub fn open(path: &Path, options: &OpenOptions, catalogue: &Catalogue) -> Result<Box<dyn Storage>, StoreError> {
+    let lock = take_lock(path)?;
+    let mut connection = connect(path, options, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    // Before the first pragma that writes: another program's file stays as it is.
+    migrate::format(&connection, path)?;
+    let failed = |error| explain("opening the replica", path, error);
+    connection
+        .execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=2000;")
+        .map_err(failed)?;
+    migrate::migrate(&mut connection, path)?;
+    let layout = Arc::new(layout(path, options, catalogue));
+    views::prepare_tables(&mut connection, &layout, catalogue)?;
+    Ok(Box::new(SqliteStorage { connection, layout, _lock: Some(lock), relaxed: false }))
+}
+
+fn layout(path: &Path, options: &OpenOptions, catalogue: &Catalogue) -> Layout {
+    let views = columns::views(catalogue);
+    let statements = views.iter().map(|view| views::Statements::new(view, options.without_search)).collect();
+    Layout { path: path.to_owned(), options: options.clone(), views, statements }
+}
+
+/// Opens a reading handle on the file behind another handle.
+pub(super) fn reader(layout: &Arc<Layout>) -> Result<Box<dyn Storage>, StoreError> {
+    let connection = connect(&layout.path, &layout.options, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection
+        .execute_batch("PRAGMA query_only=ON")
+        .map_err(|error| explain("opening a reader", &layout.path, error))?;
+    Ok(Box::new(SqliteStorage { connection, layout: Arc::clone(layout), _lock: None, relaxed: false }))
+}
+
+/// Opens a reading handle on a file that this program may have open nowhere else.
+pub(super) fn reader_at(path: &Path, options: &OpenOptions, catalogue: &Catalogue) -> Result<Box<dyn Storage>, StoreError> {
+    let connection = connect(path, options, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    migrate::refuse_foreign(&connection, path)?;
+    drop(connection);
+    reader(&Arc::new(layout(path, options, catalogue)))
+}
+
+fn lock_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+fn take_lock(path: &Path) -> Result<std::fs::File, StoreError> {
+    use std::io::ErrorKind;
+    let lock = lock_path(path);
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(|error| {
+        match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly { path: path.to_owned() },
+            ErrorKind::StorageFull => StoreError::DiskFull,
+            _ => StoreError::engine("creating the lock file", error),
+        }
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
+        Err(std::fs::TryLockError::Error(error)) => Err(StoreError::engine("locking the replica", error)),
+    }
+}
+
+fn connect(path: &Path, options: &OpenOptions, flags: OpenFlags) -> Result<Connection, StoreError> {
+    if rusqlite::version_number() < NEEDED_SQLITE.1 {
+        return Err(StoreError::OldEngine { found: rusqlite::version().to_owned(), needed: NEEDED_SQLITE.0 });
+    }
+    let failed = |error| explain("opening the replica", path, error);
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
+    if let Some(key) = &options.key {
+        let encrypted: bool = connection
+            .query_row("PRAGMA cipher_version", [], |row| row.get::<_, String>(0))
+            .is_ok_and(|version| !version.is_empty());
+        if !encrypted {
+            return Err(StoreError::NoEncryption);
+        }
+        let hex = lastmile_model::ChangeHash(*key).to_string();
+        connection.execute_batch(&format!("PRAGMA key = \"x'{hex}'\";")).map_err(failed)?;
+    }
+    connection
+        .execute_batch(
+            "PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON; PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY; \
+             PRAGMA cache_size=-16000; PRAGMA mmap_size=0; PRAGMA trusted_schema=OFF;",
+        )
+        .map_err(failed)?;
+    // The first read shows a wrong key or a file that is no database.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(failed)?;
+    connection.set_prepared_statement_cache_capacity(256);
+    Ok(connection)
+}

@@ -1,0 +1,153 @@
+//! Queries as SQL.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::ops::ControlFlow;
+
+use lastmile_model::RecordId;
+use rusqlite::types::ValueRef;
+
+use super::views::rec_range;
+use super::{SqliteStorage, explain};
+use crate::StoreError;
+use crate::columns::ViewTable;
+use crate::query::{Condition, Query, Test, Within};
+use crate::search::SearchPhrase;
+use crate::storage::{Cell, FoundRow, Position, RowHead, Visitor};
+
+fn column<'v>(view: &'v ViewTable, name: &str) -> Result<&'v str, StoreError> {
+    view.columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .find(|&known| known == name)
+        .or_else(|| (name == "id").then_some("_id"))
+        .ok_or_else(|| StoreError::NoColumn { record_type: view.type_name.clone(), column: name.to_owned() })
+}
+
+fn cell(value: ValueRef<'_>) -> Cell<'_> {
+    match value {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(number) => Cell::Int(number),
+        // No view column holds a float; one that did would be a text to look at.
+        ValueRef::Real(number) => Cell::Text(Cow::Owned(number.to_string())),
+        ValueRef::Text(text) => Cell::Text(String::from_utf8_lossy(text)),
+        ValueRef::Blob(bytes) => Cell::Blob(Cow::Borrowed(bytes)),
+    }
+}
+
+struct Compiled {
+    sql: String,
+    params: Vec<Cell<'static>>,
+}
+
+/// Tells whether an index by (scope, column) narrows or sorts this query.
+fn uses_index(query: &Query, view: &ViewTable) -> bool {
+    let indexed = |name: &str| view.columns.iter().any(|column| column.indexed && column.name == name);
+    let narrows = |condition: &Condition| !matches!(condition.test, Test::IsNot | Test::NotNull | Test::Holds);
+    query.conditions.iter().any(|condition| narrows(condition) && indexed(&condition.column))
+        || query.conditions.iter().any(|condition| condition.test == Test::Is && condition.column == "id")
+        || query.order.first().is_some_and(|(name, _)| indexed(name))
+}
+
+fn compile(query: &Query, view: &ViewTable) -> Result<Compiled, StoreError> {
+    let name = &view.type_name;
+    let mut params: Vec<Cell<'static>> = Vec::new();
+    let mut sql = String::from("SELECT v._scope, v._id, v._rec, v._position, v._more");
+    for wanted in &query.columns {
+        let _ = write!(sql, ", v.\"{}\"", column(view, wanted)?);
+    }
+    let _ = write!(sql, " FROM v_{name} AS v");
+    let mut conditions: Vec<String> = Vec::new();
+    if let Some(text) = &query.find {
+        match SearchPhrase::new(text).match_expression() {
+            Some(expression) if view.searchable => {
+                params.push(Cell::Text(Cow::Owned(expression)));
+                conditions.push(format!(
+                    "v._rec IN (SELECT rowid FROM find_{name}_words WHERE find_{name}_words MATCH ?{})",
+                    params.len()
+                ));
+            }
+            _ => conditions.push("0".to_owned()),
+        }
+    }
+    match &query.within {
+        Within::All => {}
+        // A whole scope is one range of row numbers, already in order; the index by id would give it in another one.
+        Within::Scopes(scopes) if scopes.len() == 1 && !uses_index(query, view) => {
+            let (low, high) = rec_range(scopes.first().copied().unwrap_or_default());
+            conditions.push(format!("v._rec BETWEEN {low} AND {high}"));
+        }
+        Within::Scopes(scopes) => {
+            let list: Vec<String> = scopes.iter().map(u32::to_string).collect();
+            conditions.push(format!("v._scope IN ({})", list.join(",")));
+        }
+    }
+    for condition in &query.conditions {
+        let quoted = format!("v.\"{}\"", column(view, &condition.column)?);
+        params.push(condition.value.clone());
+        let mark = params.len();
+        conditions.push(match condition.test {
+            Test::Is => format!("{quoted} = ?{mark}"),
+            Test::IsNot => format!("{quoted} IS NOT ?{mark}"),
+            Test::AtLeast => format!("{quoted} >= ?{mark}"),
+            Test::AtMost => format!("{quoted} <= ?{mark}"),
+            Test::Above => format!("{quoted} > ?{mark}"),
+            Test::Holds => format!("EXISTS (SELECT 1 FROM json_each({quoted}) WHERE json_each.value = ?{mark})"),
+            Test::IsNull | Test::NotNull => {
+                params.pop();
+                format!("{quoted} IS {}NULL", if condition.test == Test::NotNull { "NOT " } else { "" })
+            }
+        });
+    }
+    if !conditions.is_empty() {
+        let _ = write!(sql, " WHERE {}", conditions.join(" AND "));
+    }
+    // The order is part of the answer: without it rows would come as the index chosen has them.
+    sql.push_str(" ORDER BY ");
+    for (name, descending) in &query.order {
+        let _ = write!(sql, "v.\"{}\"{}, ", column(view, name)?, if *descending { " DESC" } else { "" });
+    }
+    sql.push_str("v._rec");
+    if query.limit.is_some() || query.offset > 0 {
+        let limit = query.limit.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(-1);
+        let _ = write!(sql, " LIMIT {limit} OFFSET {}", query.offset);
+    }
+    Ok(Compiled { sql, params })
+}
+
+impl SqliteStorage {
+    pub(super) fn run_query(&self, query: &Query, visitor: &mut Visitor<'_>) -> Result<(), StoreError> {
+        let failed = |error| explain("querying a view", &self.layout.path, error);
+        let view = self
+            .layout
+            .views
+            .get(query.type_no)
+            .ok_or_else(|| StoreError::NoType { name: format!("number {}", query.type_no) })?;
+        let compiled = compile(query, view)?;
+        let mut statement = self.connection.prepare_cached(&compiled.sql).map_err(failed)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(&compiled.params)).map_err(failed)?;
+        let wanted = query.columns.len();
+        while let Some(row) = rows.next().map_err(failed)? {
+            let id = row.get_ref(1).map_err(failed)?;
+            let id = match id {
+                ValueRef::Blob(bytes) => bytes.try_into().ok(),
+                _ => None,
+            };
+            let id = RecordId::from_bytes(id.ok_or_else(|| StoreError::damaged("a view row without an id"))?);
+            let head = RowHead {
+                rec: row.get(2).map_err(failed)?,
+                position: Position(row.get(3).map_err(failed)?),
+                more: row.get(4).map_err(failed)?,
+            };
+            let mut cells = Vec::with_capacity(wanted);
+            for index in 0..wanted {
+                cells.push(cell(row.get_ref(index + 5).map_err(failed)?));
+            }
+            let found = FoundRow { scope: row.get(0).map_err(failed)?, id, head, cells: &cells };
+            if visitor(&found)? == ControlFlow::Break(()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

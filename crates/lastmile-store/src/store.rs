@@ -1,0 +1,204 @@
+//! The one writer of a replica.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use lastmile_log::{Certificate, Deployment, Trust, Vector};
+use lastmile_model::{Catalogue, Scope};
+
+use crate::columns::{ViewTable, views};
+use crate::follow::{Follower, Touched};
+use crate::history::Archive;
+use crate::index::{DEPLOYMENT, Index};
+use crate::reader::Reader;
+use crate::settings::write_deployment;
+use crate::storage::{Durability, Storage};
+use crate::verdicts::Verdicts;
+use crate::StoreError;
+
+/// A replica open for writing. There is one per file.
+pub struct Store {
+    pub(crate) storage: Box<dyn Storage>,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) views: Arc<Vec<ViewTable>>,
+    pub(crate) index: Index,
+    pub(crate) archive: Archive,
+    pub(crate) verdicts: Verdicts,
+    pub(crate) touched: BTreeSet<Touched>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("strands", &self.index.strands.len()).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Takes a storage and reads what it holds; logs that the views do not show yet are followed first.
+    ///
+    /// # Errors
+    /// When the storage fails or is damaged.
+    pub fn new(storage: Box<dyn Storage>, catalogue: Arc<Catalogue>) -> Result<Self, StoreError> {
+        let index = Index::load(storage.as_ref())?;
+        let verdicts = Verdicts::load(storage.as_ref(), &catalogue)?;
+        let views = Arc::new(views(&catalogue));
+        Ok(Self {
+            storage,
+            catalogue,
+            views,
+            index,
+            archive: Archive::default(),
+            verdicts,
+            touched: BTreeSet::new(),
+        })
+    }
+
+    /// Opens a reading handle that sees what has been committed.
+    ///
+    /// # Errors
+    /// When the storage cannot open one.
+    pub fn reader(&self) -> Result<Reader, StoreError> {
+        Reader::new(self.storage.reader()?, Arc::clone(&self.catalogue))
+    }
+
+    /// The catalogue of record types.
+    #[must_use]
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+
+    /// Reads a named setting.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn setting(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.storage.meta(key)
+    }
+
+    /// Writes a named setting, durably.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn set_setting(&mut self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.transaction(Durability::Full, |store| store.storage.put_meta(key, value))
+    }
+
+    /// Sets the deployment whose root key certifies everything here.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn set_deployment(&mut self, deployment: &Deployment) -> Result<(), StoreError> {
+        self.set_setting(DEPLOYMENT, &write_deployment(deployment))?;
+        self.index = Index::load(self.storage.as_ref())?;
+        Ok(())
+    }
+
+    /// The deployment, once set.
+    ///
+    /// # Errors
+    /// When the storage fails or is damaged.
+    pub fn deployment(&self) -> Result<Option<Deployment>, StoreError> {
+        self.storage.meta(DEPLOYMENT)?.map(|bytes| crate::settings::read_deployment(&bytes)).transpose()
+    }
+
+    /// Keeps certificates, whether their issuers are known yet or not.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn add_certificates(&mut self, certificates: &[Certificate]) -> Result<(), StoreError> {
+        self.transaction(Durability::Full, |store| store.keep_certificates(certificates))
+    }
+
+    /// Keeps certificates inside a transaction.
+    pub(crate) fn keep_certificates(&mut self, certificates: &[Certificate]) -> Result<(), StoreError> {
+        let Some(trust) = &mut self.index.trust else { return Ok(()) };
+        let deployment = trust.deployment().clone();
+        for certificate in certificates {
+            self.storage.put_certificate(certificate.author(&deployment), &certificate.encode())?;
+            trust.add(certificate.clone());
+        }
+        Ok(())
+    }
+
+    /// Who may sign what; `None` before a deployment is set.
+    #[must_use]
+    pub const fn trust(&self) -> Option<&Trust> {
+        self.index.trust.as_ref()
+    }
+
+    /// Registers a scope to replicate.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn hold_scope(&mut self, scope: &Scope) -> Result<u32, StoreError> {
+        if let Some(no) = self.index.scope_no(scope) {
+            return Ok(no);
+        }
+        self.transaction(Durability::Full, |store| store.scope_in_transaction(scope))
+    }
+
+    pub(crate) fn scope_in_transaction(&mut self, scope: &Scope) -> Result<u32, StoreError> {
+        if let Some(no) = self.index.scope_no(scope) {
+            return Ok(no);
+        }
+        let no = self.storage.add_scope(scope)?;
+        self.index.scopes.insert(no, scope.clone());
+        self.index.scope_numbers.insert(scope.clone(), no);
+        Ok(no)
+    }
+
+    /// The scopes held, with their local numbers.
+    pub fn scopes(&self) -> impl Iterator<Item = (u32, &Scope)> {
+        self.index.scopes.iter().map(|(no, scope)| (*no, scope))
+    }
+
+    /// What this replica holds of a scope, sealed.
+    #[must_use]
+    pub fn vector(&self, scope: &Scope) -> Vector {
+        self.index.scope_no(scope).map_or_else(Vector::default, |no| self.index.vector(no))
+    }
+
+    /// Drains the rows that changed since the last call.
+    pub fn take_touched(&mut self) -> Vec<Touched> {
+        std::mem::take(&mut self.touched).into_iter().collect()
+    }
+
+    /// The size of the storage in bytes.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn size(&self) -> Result<u64, StoreError> {
+        self.storage.size()
+    }
+
+    /// Runs `work` in one transaction; after an error the picture in memory is read again.
+    pub(crate) fn transaction<T>(
+        &mut self,
+        durability: Durability,
+        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.storage.begin(durability)?;
+        let result = work(self).and_then(|value| self.storage.commit().map(|()| value));
+        if result.is_err() {
+            self.storage.rollback();
+            self.archive.clear();
+            self.touched.clear();
+            self.index = Index::load(self.storage.as_ref())?;
+            self.verdicts = Verdicts::load(self.storage.as_ref(), &self.catalogue)?;
+        }
+        result
+    }
+
+    /// Borrows what following needs.
+    pub(crate) fn follower(&mut self) -> Follower<'_> {
+        Follower {
+            storage: self.storage.as_mut(),
+            index: &self.index,
+            catalogue: &self.catalogue,
+            views: &self.views,
+            archive: &mut self.archive,
+            verdicts: &self.verdicts,
+            touched: &mut self.touched,
+        }
+    }
+}
