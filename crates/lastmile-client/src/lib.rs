@@ -1,1 +1,24 @@
 //! The device side: a replica to record in, query, observe and sync.
+//!
+//! A [`Replica`] is a folder with one SQLite file and the device's key. Saving never waits for the network; [`Replica::sync`] makes one
+//! exchange with the relay, [`AutoSync`] makes them whenever the relay can be reached. What is saved survives a power cut when the call
+//! returns; what is uploaded has the relay's signed receipt.
+
+pub mod auto;
+pub mod backoff;
+pub mod bundle;
+pub mod clock;
+pub mod draft;
+pub mod error;
+pub mod folder;
+pub mod host;
+pub mod http;
+pub mod replica;
+pub mod status;
+
+pub use auto::AutoSync;
+pub use clock::{Clock, SystemClock};
+pub use draft::Draft;
+pub use error::ClientError;
+pub use replica::{Replica, ReplicaOptions};
+pub use status::{SyncPhase, SyncReport, SyncStatus};

@@ -64,9 +64,6 @@ pub enum Malformed {
     /// The checksum is not the beginning of the hash.
     #[error("the checksum does not match")]
     BadChecksum,
-    /// The hash is not the expected one.
-    #[error("the hash does not match")]
-    BadHash,
     /// Bytes follow the chunk.
     #[error("bytes follow the change")]
     TrailingBytes,

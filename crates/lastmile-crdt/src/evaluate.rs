@@ -27,7 +27,7 @@ use lastmile_model::states::Machine;
 use lastmile_model::{ChangeHash, Merge, RecordType, Value};
 use uuid::Uuid;
 
-use crate::change::{Action, Change, OpId};
+use crate::change::{Action, Change, Op, OpId};
 use crate::history::{History, Known};
 use events::{EventOps, Milestones};
 use operations::OpAt;
@@ -156,15 +156,38 @@ pub struct Candidate<'a> {
 /// treats every field as a register without a meaning.
 #[must_use]
 pub fn evaluate<'a>(record_type: Option<&'a RecordType>, changes: &[Known<'a>]) -> Record<'a> {
-    let mut record = match changes {
-        [Known { change: Some(change), .. }] => evaluate_single(record_type, change),
-        _ => evaluate_history(record_type, &History::new(changes)),
-    };
+    match changes {
+        [Known { change: Some(change), .. }] => {
+            let mut record = evaluate_single(record_type, change);
+            record.incomplete = missing(record_type, &record.values, &change.ops);
+            record
+        }
+        _ => {
+            let mut record = evaluate_history(record_type, &History::new(changes));
+            record.incomplete = missing(record_type, &record.values, &[]);
+            record
+        }
+    }
+}
+
+/// The required `I` fields without a value. A first change writes the common ones first and in order, so they are looked
+/// for among its next operations before they are looked up.
+fn missing<'a>(
+    record_type: Option<&'a RecordType>,
+    values: &BTreeMap<&'a str, Shown<'a>>,
+    mut ops: &[Op],
+) -> Vec<&'a str> {
     let fields = record_type.map_or(&[][..], |record_type| &record_type.fields);
     let required = fields.iter().filter(|field| field.required && field.merge == Merge::Immutable);
-    record.incomplete =
-        required.map(|field| field.name.as_str()).filter(|name| !record.values.contains_key(name)).collect();
-    record
+    let is_missing = |name: &&'a str| {
+        let puts = |op: &Op| op.key == *name && matches!(op.action, Action::Set(_));
+        if let Some(place) = ops.iter().take(3).position(puts) {
+            ops = ops.get(place + 1..).unwrap_or_default();
+            return false;
+        }
+        !values.contains_key(name)
+    };
+    required.map(|field| field.name.as_str()).filter(is_missing).collect()
 }
 
 /// What a key means in a record type.
@@ -175,11 +198,15 @@ enum Meaning<'a> {
     Ignored,
 }
 
+/// The merge letter of a field.
+fn letter(record_type: Option<&RecordType>, name: &str) -> Option<Merge> {
+    record_type.and_then(|known| known.field(name)).map(|(_, field)| field.merge)
+}
+
 fn meaning<'a>(record_type: Option<&RecordType>, key: &'a str) -> Meaning<'a> {
-    let merge = |name: &str| record_type.and_then(|known| known.field(name)).map(|(_, field)| field.merge);
     let register = Meaning::Register(Merge::Register);
     let Some((head, rest)) = key.split_once('/') else {
-        return match merge(key) {
+        return match letter(record_type, key) {
             Some(Merge::Computed) => Meaning::Ignored,
             Some(letter @ (Merge::Immutable | Merge::Question | Merge::Sealed)) => Meaning::Register(letter),
             _ => register,
@@ -188,7 +215,7 @@ fn meaning<'a>(record_type: Option<&RecordType>, key: &'a str) -> Meaning<'a> {
     if head == "ev" {
         return event_part(rest).map_or(register, |(id, part)| Meaning::EventPart(id, part));
     }
-    if merge(head) == Some(Merge::Set) { Meaning::Element(head, rest) } else { register }
+    if letter(record_type, head) == Some(Merge::Set) { Meaning::Element(head, rest) } else { register }
 }
 
 /// Reads `<32 lower-case hexadecimal digits>/<part>`.
@@ -206,9 +233,16 @@ fn evaluate_single<'a>(record_type: Option<&RecordType>, change: &'a Change) -> 
     let mut record = Record { heads: vec![change.hash], ..Record::default() };
     let mut values = Vec::with_capacity(change.ops.len());
     let mut events: BTreeMap<Uuid, Event<'a>> = BTreeMap::new();
+    // All registers show alike here, so a plain key needs no look into the type unless it might be computed.
+    let computed = record_type.is_some_and(|known| known.fields.iter().any(|field| field.merge == Merge::Computed));
     for (index, op) in change.ops.iter().enumerate() {
         let Action::Set(value) = &op.action else { continue };
-        match meaning(record_type, &op.key) {
+        let meaning = if computed || op.key.contains('/') {
+            meaning(record_type, &op.key)
+        } else {
+            Meaning::Register(Merge::Register)
+        };
+        match meaning {
             Meaning::Register(_) => values.push((op.key.as_str(), Shown { value, by: 0, op: change.op_id(index) })),
             Meaning::Element(set, element) if *value == Value::Bool(true) => {
                 record.sets.entry(set).or_default().insert(element);

@@ -63,7 +63,8 @@ pub fn export_document(changes: &[(&[u8], Known<'_>)]) -> Result<Exported, Expor
 
 /// Applies changes in order and saves the document, checking that it loads again.
 fn save<'b>(changes: impl Iterator<Item = &'b [u8]>) -> Result<Vec<u8>, ExportError> {
-    let changes = changes.map(automerge::Change::try_from).collect::<Result<Vec<_>, _>>().map_err(ExportError::Change)?;
+    let changes =
+        changes.map(automerge::Change::try_from).collect::<Result<Vec<_>, _>>().map_err(ExportError::Change)?;
     // A document's own actor shows nowhere unless it edits; a fixed one keeps equal exports equal.
     let mut document = Automerge::new().with_actor(automerge::ActorId::from([0_u8; 16]));
     document.apply_changes(changes)?;
@@ -99,6 +100,9 @@ fn forked(history: &History<'_>) -> BTreeSet<AuthorId> {
     }
     forked
 }
+
+/// The predecessors of an operation as it is exported: counters and actors of any length.
+type Preds = Vec<(u64, Vec<u8>)>;
 
 /// Writes the visible history anew.
 struct Rewrite {
@@ -151,7 +155,7 @@ impl Rewrite {
         let rank = |index: usize| (change.op_id(index).counter, change.actor, change.hash);
         let actor = self.actor(&rank(0));
         let mut tails = deps;
-        let mut run: Vec<(Op, Vec<(u64, Vec<u8>)>)> = Vec::new();
+        let mut run: Vec<(Op, Preds)> = Vec::new();
         let mut start = change.start_op;
         for (index, op) in change.ops.iter().enumerate() {
             let superseded = self.superseded.get(&rank(index)).map_or(&[][..], Vec::as_slice);
@@ -172,7 +176,7 @@ impl Rewrite {
         change: &Change,
         actor: &[u8],
         start_op: u64,
-        run: Vec<(Op, Vec<(u64, Vec<u8>)>)>,
+        run: Vec<(Op, Preds)>,
         deps: BTreeSet<ChangeHash>,
     ) -> BTreeSet<ChangeHash> {
         if run.is_empty() {
@@ -180,7 +184,7 @@ impl Rewrite {
         }
         let seq = self.seqs.entry(actor.to_vec()).or_default();
         *seq += 1;
-        let (ops, preds): (Vec<Op>, Vec<Vec<(u64, Vec<u8>)>>) = run.into_iter().unzip();
+        let (ops, preds): (Vec<Op>, Vec<Preds>) = run.into_iter().unzip();
         let deps: Vec<ChangeHash> = deps.into_iter().collect();
         let parts = ChangeParts { deps: &deps, seq: *seq, start_op, ops: &ops, ..change.parts() };
         let encoded = encode_export(&parts, actor, &preds);

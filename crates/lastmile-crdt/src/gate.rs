@@ -11,6 +11,9 @@ use lastmile_model::{ChangeHash, RecordId};
 
 use crate::change::{ChangeHeader, OpId};
 
+/// Above this, counters must be founded: that many operations must stand among the ancestors.
+const LOFTY: u64 = 1 << 24;
+
 /// The header of a change that is known, and the record it belongs to.
 #[derive(Debug, Clone)]
 pub struct HeaderInRecord<'h> {
@@ -43,6 +46,16 @@ pub enum Refused {
     WrongSeq {
         /// What the ancestors ask for.
         expected: u64,
+        /// What the change says.
+        found: u64,
+    },
+    /// The counters lie higher than all operations of the ancestors together could have brought them.
+    ///
+    /// Only the claimed header of a change that cannot be read lifts them so, and would leave no room for others' edits.
+    #[error("the first operation is {found}, but the ancestors hold only {held} operations")]
+    UnfoundedCounter {
+        /// How many operations the ancestors hold.
+        held: u64,
         /// What the change says.
         found: u64,
     },
@@ -99,10 +112,13 @@ pub fn admit<'h>(
     {
         seq_settled = true;
     }
+    let lofty = change.start_op > LOFTY;
+    let mut held = 0_u64;
     while let Some(header) = open.pop() {
         if header.actor == change.actor {
             last_seq = last_seq.max(header.seq);
         }
+        held = held.saturating_add(header.op_count);
         if missing > 0 && header.op_count > 0 {
             let first = OpId { counter: header.start_op, actor: header.actor };
             let last = OpId { counter: header.max_op(), actor: header.actor };
@@ -111,12 +127,15 @@ pub fn admit<'h>(
                 missing -= 1;
             }
         }
-        if missing == 0 && seq_settled {
+        if missing == 0 && seq_settled && !lofty {
             break;
         }
         for hash in header.deps.iter().filter(|hash| seen.insert(**hash)) {
             open.push(header_of(hash)?);
         }
+    }
+    if lofty && held < change.start_op - 1 {
+        return Err(Refused::UnfoundedCounter { held, found: change.start_op });
     }
     if let Some((pred, _)) = preds.iter().find(|(_, found)| !**found) {
         return Err(Refused::UnknownPredecessor(*pred));

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use lastmile_model::{AuthorId, ChangeHash};
 
-use crate::change::{Change, ChangeHeader, OpId, last_counter};
+use crate::change::{Change, ChangeHeader, MAX_OPS, OpId, last_counter};
 
 /// One change of a record as the evaluation sees it: its place in history, and its operations if they count.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +93,7 @@ pub(crate) struct History<'a> {
     past: Vec<u64>,
     /// Where each row begins.
     rows: Vec<usize>,
+    /// The hidden nodes, sorted by actor and start op.
     hidden: Vec<Node>,
     /// Whether every change's counters lie above those of its ancestors, as in every admitted history.
     causal_counters: bool,
@@ -135,6 +136,9 @@ impl<'a> History<'a> {
             let earlier = deps.iter().filter_map(|dep| place.get(*dep).copied()).filter(|dep| *dep < node).collect();
             history.push(*known, *given, earlier);
         }
+        let mut hidden = std::mem::take(&mut history.hidden);
+        hidden.sort_by_key(|node| history.known(*node).map(|known| (known.actor, known.start_op)));
+        history.hidden = hidden;
         history
     }
 
@@ -212,8 +216,13 @@ impl<'a> History<'a> {
 
     /// The hidden ancestors of a node that hold an operation with this id.
     pub(crate) fn hidden_holders(&self, op: OpId, of: Node) -> impl Iterator<Item = Node> {
-        let holds = move |node: &Node| self.known(*node).is_some_and(|known| known.holds(&op));
-        self.hidden.iter().copied().filter(move |node| self.is_before(*node, of) && holds(node))
+        // No change holds more than MAX_OPS operations, so its start op is not far below.
+        let place = |node: &Node| self.known(*node).map(|known| (known.actor, known.start_op));
+        let lowest = op.counter.saturating_sub(MAX_OPS as u64);
+        let from = self.hidden.partition_point(|node| place(node) < Some((op.actor, lowest)));
+        let near = self.hidden.get(from..).unwrap_or_default().iter().copied();
+        near.take_while(move |node| place(node) <= Some((op.actor, op.counter)))
+            .filter(move |node| self.known(*node).is_some_and(|known| known.holds(&op)) && self.is_before(*node, of))
     }
 
     /// The nodes for which `counts` holds and that are no ancestor of another such node, in causal order.

@@ -35,8 +35,8 @@ mod gate;
 mod history;
 
 pub use change::{
-    Action, Change, ChangeHeader, ChangeParts, EncodedChange, MAX_BYTES, MAX_COUNTER, MAX_OPS, MAX_PREDS, MAX_START_OP, MAX_TIME,
-    Op, OpId,
+    Action, Change, ChangeHeader, ChangeParts, EncodedChange, MAX_BYTES, MAX_COUNTER, MAX_OPS, MAX_PREDS, MAX_START_OP,
+    MAX_TIME, Op, OpId,
 };
 pub use codec::{EncodeError, Malformed, decode, decode_hashed, encode, read_header};
 pub use edit::{Base, Edit, EditError, Made, make_change};

@@ -9,10 +9,15 @@ use crate::wire::{Reader, Unreadable, Writer};
 
 /// The largest certificate, in bytes.
 pub const MAX_CERTIFICATE: usize = 4096;
+/// The longest name of a device, in bytes.
+pub const MAX_DEVICE: usize = 128;
+/// The most persons, roles or scopes of a certificate.
+pub const MAX_LIST: usize = 64;
+/// The longest role, in bytes.
+pub const MAX_ROLE: usize = 32;
+
+const LABEL: &[u8] = b"lastmile certificate\0";
 const VERSION: u8 = 1;
-const MAX_DEVICE: usize = 128;
-const MAX_LIST: usize = 64;
-const MAX_ROLE: usize = 32;
 
 /// Who issued a certificate, which says what it makes of its author.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +30,17 @@ pub enum Issuer {
     Predecessor(AuthorId),
 }
 
+impl Issuer {
+    /// The issuing author, none for root.
+    #[must_use]
+    pub const fn author(&self) -> Option<AuthorId> {
+        match self {
+            Self::Root => None,
+            Self::Office(author) | Self::Predecessor(author) => Some(*author),
+        }
+    }
+}
+
 /// Says who an author is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Certificate {
@@ -32,11 +48,11 @@ pub struct Certificate {
     pub public: [u8; 32],
     /// What the device is called.
     pub device: String,
-    /// The persons who use it.
+    /// The persons who use it, ascending.
     pub persons: Vec<Uuid>,
-    /// What they may do, e.g. `worker`, `secretary`.
+    /// What they may do, e.g. `worker`, `secretary`, ascending.
     pub roles: Vec<String>,
-    /// Where.
+    /// Where, ascending.
     pub scopes: Vec<Scope>,
     /// From when, in milliseconds since 1970.
     pub from_ms: i64,
@@ -49,11 +65,26 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Signs this certificate with the issuer's key.
+    /// Signs this certificate with the issuer's key, its lists sorted first; [`Certificate::check`] says whether they
+    /// fit.
     #[must_use]
     pub fn signed(mut self, issuer: &AuthorKey, deployment: &Deployment) -> Self {
+        self.persons.sort_unstable();
+        self.persons.dedup();
+        self.roles.sort_unstable();
+        self.roles.dedup();
+        self.scopes.sort_unstable();
+        self.scopes.dedup();
         self.signature = issuer.sign(self.message(deployment).as_slice());
         self
+    }
+
+    /// Checks that the certificate can be encoded and read again: its lists are ascending and everything within bounds.
+    ///
+    /// # Errors
+    /// [`Unreadable`] as [`Certificate::decode`] would say.
+    pub fn check(&self) -> Result<(), Unreadable> {
+        Self::decode(&self.encode()).map(|_| ())
     }
 
     /// The author whom it certifies.
@@ -68,9 +99,18 @@ impl Certificate {
         verify(issuer, self.message(deployment).as_slice(), &self.signature)
     }
 
+    /// Tells whether this can be the certificate of the other's successor: same persons, roles, scopes and end.
+    #[must_use]
+    pub fn continues(&self, before: &Self) -> bool {
+        self.persons == before.persons
+            && self.roles == before.roles
+            && self.scopes == before.scopes
+            && self.until_ms == before.until_ms
+    }
+
     fn message(&self, deployment: &Deployment) -> Writer {
         let mut out = Writer::new();
-        out.raw(b"lastmile certificate\0");
+        out.raw(LABEL);
         out.raw(&deployment.id);
         self.write_body(&mut out);
         out
@@ -120,37 +160,48 @@ impl Certificate {
     /// Reads what [`Certificate::encode`] wrote.
     ///
     /// # Errors
-    /// [`Unreadable`] when malformed, too long or of another version.
+    /// [`Unreadable`] when malformed, too long, out of order or of another version.
     pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
         if bytes.len() > MAX_CERTIFICATE {
             return Err(Unreadable::TooLong { length: bytes.len() as u64, limit: MAX_CERTIFICATE as u64 });
         }
         let mut reader = Reader::new(bytes);
         if reader.u8()? != VERSION || reader.u8()? != SUITE {
-            return Err(Unreadable::Unknown("the certificate"));
+            return Err(Unreadable::Unknown("the version of a certificate"));
         }
         let public = reader.array()?;
         let device = reader.text(MAX_DEVICE)?.to_owned();
-        let count = reader.count(MAX_LIST)?;
-        let persons = (0..count).map(|_| reader.array().map(Uuid::from_bytes)).collect::<Result<_, _>>()?;
-        let count = reader.count(MAX_LIST)?;
-        let roles = (0..count).map(|_| reader.text(MAX_ROLE).map(str::to_owned)).collect::<Result<_, _>>()?;
-        let count = reader.count(MAX_LIST)?;
-        let scopes = (0..count).map(|_| reader.scope()).collect::<Result<_, _>>()?;
+        let persons = read_list(&mut reader, |reader| reader.array().map(Uuid::from_bytes))?;
+        let roles = read_list(&mut reader, |reader| reader.text(MAX_ROLE).map(str::to_owned))?;
+        let scopes = read_list(&mut reader, Reader::scope)?;
         let from_ms = reader.ivarint()?;
         let until_ms = match reader.u8()? {
             0 => None,
             1 => Some(reader.ivarint()?),
-            _ => return Err(Unreadable::Unknown("the certificate's end")),
+            _ => return Err(Unreadable::Unknown("the end of a certificate")),
         };
         let issuer = match reader.u8()? {
             0 => Issuer::Root,
             1 => Issuer::Office(AuthorId(reader.array()?)),
             2 => Issuer::Predecessor(AuthorId(reader.array()?)),
-            _ => return Err(Unreadable::Unknown("the certificate's issuer")),
+            _ => return Err(Unreadable::Unknown("the issuer of a certificate")),
         };
         let signature = reader.array()?;
         reader.end()?;
         Ok(Self { public, device, persons, roles, scopes, from_ms, until_ms, issuer, signature })
+    }
+}
+
+/// Reads a list in strictly ascending order.
+fn read_list<'r, T: Ord>(
+    reader: &mut Reader<'r>,
+    read: impl Fn(&mut Reader<'r>) -> Result<T, Unreadable>,
+) -> Result<Vec<T>, Unreadable> {
+    let count = reader.count(MAX_LIST)?;
+    let list: Vec<T> = (0..count).map(|_| read(reader)).collect::<Result<_, _>>()?;
+    if list.is_sorted_by(|earlier, later| earlier < later) {
+        Ok(list)
+    } else {
+        Err(Unreadable::Unknown("the order of a list"))
     }
 }

@@ -1,27 +1,48 @@
 //! Invites: what a device needs to join, as one line of text.
 
-use lastmile_model::Scope;
+use std::fmt;
 
+use lastmile_model::Scope;
+use zeroize::Zeroize;
+
+use crate::base64url;
+use crate::commit::sha256;
 use crate::keys::Deployment;
 use crate::wire::{Reader, Unreadable, Writer};
 
-const PREFIX: &str = "lastmile1";
+/// What the text begins with; the number is the version of what follows.
+const PREFIX: &str = "lastmile-invite:1:";
 const MAX_URL: usize = 512;
 const MAX_SCOPES: usize = 16;
+const CHECK: usize = 4;
+/// The longest text worth looking at.
+const MAX_TEXT: usize = 4096;
 
-/// A one-time invitation for one device.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A one-time invitation for one device. Its token is wiped from memory when dropped and never printed.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Invite {
-    /// Where the relay is.
+    /// Where the relay is: its URL, at most 512 bytes.
     pub relay: String,
     /// The deployment to join.
     pub deployment: Deployment,
     /// The secret that the relay accepts once.
     pub token: [u8; 16],
-    /// The scopes the device will hold.
+    /// The scopes the device will hold, at most 16.
     pub scopes: Vec<Scope>,
     /// The office's public key for sealed values.
     pub office_key: [u8; 32],
+}
+
+impl fmt::Debug for Invite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invite").field("relay", &self.relay).field("scopes", &self.scopes).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Invite {
+    fn drop(&mut self) {
+        self.token.zeroize();
+    }
 }
 
 /// Says why a text is no invite.
@@ -39,7 +60,7 @@ pub enum BadInvite {
 }
 
 impl Invite {
-    /// Writes the invite as `lastmile1` and hexadecimal digits, the last eight a checksum.
+    /// Writes the invite as `lastmile-invite:1:` and base64url digits, the last bytes a checksum.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut out = Writer::new();
@@ -50,22 +71,26 @@ impl Invite {
         out.uvarint(self.scopes.len() as u64);
         self.scopes.iter().for_each(|scope| out.scope(scope));
         out.raw(&self.office_key);
-        let check = checksum(out.as_slice());
-        out.raw(&check);
-        let digits: String = out.as_slice().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{PREFIX}{digits}")
+        out.raw(&checksum(out.as_slice()));
+        let mut content = out.finish();
+        let text = format!("{PREFIX}{}", base64url::encode(&content));
+        content.zeroize();
+        text
     }
 
-    /// Reads an invite, whatever white space was copied with it.
+    /// Reads an invite, whatever white space, line breaks or invisible characters were copied with it.
     ///
     /// # Errors
     /// [`BadInvite`] when it is none, cut off or damaged.
     pub fn from_text(text: &str) -> Result<Self, BadInvite> {
-        let plain: String = text.chars().filter(|character| !character.is_whitespace()).collect();
+        if text.len() > MAX_TEXT {
+            return Err(BadInvite::NotAnInvite);
+        }
+        let plain: String = text.chars().filter(|letter| letter.is_ascii_graphic()).collect();
         let digits = plain.strip_prefix(PREFIX).ok_or(BadInvite::NotAnInvite)?;
-        let bytes = from_hex(digits).ok_or(BadInvite::Damaged)?;
-        let split = bytes.len().checked_sub(4).ok_or(BadInvite::Damaged)?;
-        let (content, check) = bytes.split_at_checked(split).ok_or(BadInvite::Damaged)?;
+        let content = base64url::decode(digits).ok_or(BadInvite::Damaged)?;
+        let split = content.len().checked_sub(CHECK).ok_or(BadInvite::Damaged)?;
+        let (content, check) = content.split_at_checked(split).ok_or(BadInvite::Damaged)?;
         if check != checksum(content) {
             return Err(BadInvite::Damaged);
         }
@@ -81,36 +106,57 @@ impl Invite {
     }
 }
 
-fn checksum(content: &[u8]) -> [u8; 4] {
-    let hash = crate::commit::change_hash(&[&[0; 8], content].concat());
-    let [a, b, c, d, ..] = hash.0;
+fn checksum(content: &[u8]) -> [u8; CHECK] {
+    let [a, b, c, d, ..] = sha256(content);
     [a, b, c, d]
-}
-
-fn from_hex(digits: &str) -> Option<Vec<u8>> {
-    if digits.len() % 2 != 0 || !digits.is_ascii() {
-        return None;
-    }
-    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn round_trips_and_names_damage() {
-        let invite = Invite {
+    fn invite() -> Invite {
+        Invite {
             relay: "http://127.0.0.1:8470".to_owned(),
             deployment: Deployment { id: [1; 16], root: [2; 32] },
             token: [3; 16],
             scopes: vec![Scope::community("430103005010").unwrap()],
             office_key: [4; 32],
-        };
-        let text = invite.to_text();
-        assert_eq!(Invite::from_text(&format!("  {text}\n")), Ok(invite));
+        }
+    }
+
+    #[test]
+    fn round_trips_however_it_was_copied() {
+        let text = invite().to_text();
+        assert!(text.starts_with(PREFIX));
+        let (front, back) = text.split_at(40);
+        for copied in
+            [format!("  {text}\n"), format!("{front}\r\n{back}"), format!("\u{feff}{front}\u{200b}{back}\u{3000}")]
+        {
+            assert_eq!(Invite::from_text(&copied), Ok(invite()));
+        }
+    }
+
+    #[test]
+    fn names_damage() {
+        let text = invite().to_text();
         assert_eq!(Invite::from_text("hello"), Err(BadInvite::NotAnInvite));
-        let cut = text.get(..text.len() - 2).unwrap();
-        assert_eq!(Invite::from_text(cut), Err(BadInvite::Damaged));
+        assert_eq!(Invite::from_text(&"x".repeat(5000)), Err(BadInvite::NotAnInvite));
+        for length in PREFIX.len()..text.len() {
+            assert_eq!(Invite::from_text(&text[..length]), Err(BadInvite::Damaged));
+        }
+        for at in PREFIX.len()..text.len() {
+            let mut bent = text.clone().into_bytes();
+            bent[at] = if bent[at] == b'A' { b'B' } else { b'A' };
+            assert_eq!(Invite::from_text(std::str::from_utf8(&bent).unwrap()), Err(BadInvite::Damaged));
+        }
+    }
+
+    #[test]
+    fn never_prints_its_token() {
+        let mut secret = invite();
+        secret.token = [0xab; 16];
+        let shown = format!("{secret:?}");
+        assert!(!shown.contains("171") && !shown.contains("ab"), "{shown}");
     }
 }

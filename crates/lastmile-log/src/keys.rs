@@ -32,7 +32,7 @@ impl AuthorKey {
         Self(SigningKey::from_bytes(seed))
     }
 
-    /// Returns the 32 secret bytes, to be kept in a keystore.
+    /// Returns the 32 secret bytes, for the file or keystore that keeps them; the caller wipes its copy.
     #[must_use]
     pub fn seed(&self) -> [u8; 32] {
         self.0.to_bytes()

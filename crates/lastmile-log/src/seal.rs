@@ -5,10 +5,17 @@ use lastmile_model::{AuthorId, ChainHash, Scope};
 use crate::keys::{AuthorKey, Deployment, verify};
 use crate::wire::{Reader, Unreadable, Writer};
 
-/// Ed25519 with SHA-256.
+/// Ed25519 over chains of SHA-256: the only suite of this version.
 pub const SUITE: u8 = 1;
 
-fn message(label: &[u8], deployment: &Deployment, scope: &Scope, author: AuthorId, seq: u64, chain: &ChainHash) -> Writer {
+fn message(
+    label: &[u8],
+    deployment: &Deployment,
+    scope: &Scope,
+    author: AuthorId,
+    seq: u64,
+    chain: &ChainHash,
+) -> Writer {
     let mut out = Writer::new();
     out.raw(label);
     out.u8(SUITE);
@@ -18,6 +25,13 @@ fn message(label: &[u8], deployment: &Deployment, scope: &Scope, author: AuthorI
     out.uvarint(seq);
     out.raw(chain.as_bytes());
     out
+}
+
+fn read_seq(reader: &mut Reader<'_>) -> Result<u64, Unreadable> {
+    match reader.uvarint()? {
+        0 => Err(Unreadable::Unknown("the commit number of a signature")),
+        seq => Ok(seq),
+    }
 }
 
 /// An author's signature that vouches for every commit of a log up to one.
@@ -71,11 +85,10 @@ impl Seal {
         if reader.u8()? != SUITE {
             return Err(Unreadable::Unknown("the suite of a seal"));
         }
-        let seq = reader.uvarint()?;
         Ok(Self {
             scope: scope.clone(),
             author,
-            seq,
+            seq: read_seq(reader)?,
             chain: ChainHash(reader.array()?),
             signature: reader.array()?,
         })
@@ -151,7 +164,7 @@ impl Receipt {
             epoch: AuthorId(reader.array()?),
             scope: reader.scope()?,
             author: AuthorId(reader.array()?),
-            seq: reader.uvarint()?,
+            seq: read_seq(reader)?,
             chain: ChainHash(reader.array()?),
             signature: reader.array()?,
         })

@@ -1,5 +1,6 @@
 //! Whom to believe: a pure function of the set of certificates held, in whatever order they came.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use lastmile_model::AuthorId;
@@ -7,19 +8,47 @@ use lastmile_model::AuthorId;
 use crate::certificate::{Certificate, Issuer};
 use crate::keys::Deployment;
 
+/// The most certificates that are kept while nobody believed vouches for their issuers.
+pub const MAX_WAITING: usize = 4_096;
+
+/// What became of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It leads to root: its author is certified.
+    Certified,
+    /// It is kept until a certificate of its issuer gives it ground.
+    Waiting,
+    /// It is not kept: the signature is not the issuer's, or too many are waiting.
+    Refused,
+}
+
+/// A certificate that waits for a ground.
+#[derive(Debug, Clone)]
+struct Waiting {
+    certificate: Certificate,
+    /// Whether the signature was verified; it cannot be before the issuer's key is known.
+    verified: bool,
+}
+
 /// The certificates held and which of them count.
+///
+/// A certificate counts when a path of counting certificates leads from it to root. That only ever grows: a further
+/// certificate takes nothing away, so the result does not depend on the order of arrival. When a certificate ends and
+/// who was revoked is not judged here.
 #[derive(Debug, Clone)]
 pub struct Trust {
     deployment: Deployment,
-    held: BTreeSet<Certificate>,
-    accepted: BTreeMap<AuthorId, Certificate>,
+    /// By author; never an empty set.
+    counting: BTreeMap<AuthorId, BTreeSet<Certificate>>,
+    /// By issuer.
+    waiting: BTreeMap<AuthorId, Vec<Waiting>>,
 }
 
 impl Trust {
     /// Trusts the deployment's root and nobody yet.
     #[must_use]
     pub const fn new(deployment: Deployment) -> Self {
-        Self { deployment, held: BTreeSet::new(), accepted: BTreeMap::new() }
+        Self { deployment, counting: BTreeMap::new(), waiting: BTreeMap::new() }
     }
 
     /// The deployment.
@@ -28,145 +57,156 @@ impl Trust {
         &self.deployment
     }
 
-    /// Keeps a certificate; returns whether its author is certified now. One whose issuer is unknown counts later, when the issuer is
-    /// certified.
-    pub fn add(&mut self, certificate: Certificate) -> bool {
-        let author = certificate.author(&self.deployment);
-        if self.held.insert(certificate) {
-            self.settle();
+    /// Keeps a certificate, and lets those count that waited for it.
+    ///
+    /// Each signature is verified once, as soon as the issuer's key is known.
+    pub fn add(&mut self, certificate: Certificate) -> Standing {
+        if self.counting.get(&certificate.author(&self.deployment)).is_some_and(|held| held.contains(&certificate)) {
+            return Standing::Certified;
         }
-        self.accepted.contains_key(&author)
+        let Some(issuer) = certificate.issuer.author() else {
+            if certificate.check().is_err() || !certificate.verify(&self.deployment.root, &self.deployment) {
+                return Standing::Refused;
+            }
+            self.accept(certificate);
+            return Standing::Certified;
+        };
+        let same = |waiting: &Waiting| waiting.certificate == certificate;
+        if self.waiting.get(&issuer).is_some_and(|waiting| waiting.iter().any(same)) {
+            return Standing::Waiting;
+        }
+        if certificate.check().is_err() {
+            return Standing::Refused;
+        }
+        let mut waiting = Waiting { certificate, verified: false };
+        let standing = self.judge(issuer, &mut waiting);
+        match standing {
+            Standing::Certified => self.accept(waiting.certificate),
+            Standing::Waiting if self.waiting.values().map(Vec::len).sum::<usize>() < MAX_WAITING => {
+                self.waiting.entry(issuer).or_default().push(waiting);
+            }
+            _ => return Standing::Refused,
+        }
+        standing
     }
 
-    /// Works out from all certificates who counts. Of several for one author the nearest to root counts, then the smallest.
-    fn settle(&mut self) {
-        let mut accepted: BTreeMap<AuthorId, Certificate> = BTreeMap::new();
-        loop {
-            let mut round: BTreeMap<AuthorId, Certificate> = BTreeMap::new();
-            for certificate in &self.held {
-                let author = certificate.author(&self.deployment);
-                if !accepted.contains_key(&author) && !round.contains_key(&author) && self.holds(certificate, &accepted) {
-                    round.insert(author, certificate.clone());
+    /// Judges a certificate by what counts of its issuer.
+    fn judge(&self, issuer: AuthorId, waiting: &mut Waiting) -> Standing {
+        let Some(grounds) = self.counting.get(&issuer) else { return Standing::Waiting };
+        let certificate = &waiting.certificate;
+        if !waiting.verified {
+            // The author id binds the key, so all certificates of the issuer show the same one.
+            let Some(ground) = grounds.first() else { return Standing::Waiting };
+            if !certificate.verify(&ground.public, &self.deployment) {
+                return Standing::Refused;
+            }
+            waiting.verified = true;
+        }
+        if grounds.iter().any(|ground| is_ground(ground, certificate)) {
+            Standing::Certified
+        } else {
+            Standing::Waiting
+        }
+    }
+
+    /// Lets a certificate count, then those that it gives ground to, and so on.
+    fn accept(&mut self, certificate: Certificate) {
+        let mut next = vec![certificate];
+        while let Some(certificate) = next.pop() {
+            let author = certificate.author(&self.deployment);
+            self.counting.entry(author).or_default().insert(certificate);
+            let mut still = Vec::new();
+            for mut waiting in self.waiting.remove(&author).unwrap_or_default() {
+                match self.judge(author, &mut waiting) {
+                    Standing::Certified => next.push(waiting.certificate),
+                    Standing::Waiting => still.push(waiting),
+                    Standing::Refused => {}
                 }
             }
-            if round.is_empty() {
-                break;
+            if !still.is_empty() {
+                self.waiting.insert(author, still);
             }
-            accepted.extend(round);
-        }
-        self.accepted = accepted;
-    }
-
-    fn holds(&self, certificate: &Certificate, accepted: &BTreeMap<AuthorId, Certificate>) -> bool {
-        match certificate.issuer {
-            Issuer::Root => certificate.verify(&self.deployment.root, &self.deployment),
-            Issuer::Office(office) => accepted.get(&office).is_some_and(|issuer| {
-                issuer.issuer == Issuer::Root && certificate.verify(&issuer.public, &self.deployment)
-            }),
-            Issuer::Predecessor(before) => accepted.get(&before).is_some_and(|issuer| {
-                let same = issuer.issuer != Issuer::Root
-                    && issuer.persons == certificate.persons
-                    && issuer.roles == certificate.roles
-                    && issuer.scopes == certificate.scopes
-                    && issuer.until_ms == certificate.until_ms;
-                same && certificate.verify(&issuer.public, &self.deployment)
-            }),
         }
     }
 
     /// The public key of a certified author.
     #[must_use]
     pub fn public_key(&self, author: AuthorId) -> Option<[u8; 32]> {
-        self.accepted.get(&author).map(|certificate| certificate.public)
+        Some(self.counting.get(&author)?.first()?.public)
     }
 
     /// Whether root has certified this author as an office author.
     #[must_use]
     pub fn is_office(&self, author: AuthorId) -> bool {
-        self.accepted.get(&author).is_some_and(|certificate| certificate.issuer == Issuer::Root)
+        self.certificates(author).any(|certificate| certificate.issuer == Issuer::Root)
     }
 
-    /// The certificate that counts for an author.
+    /// The certificate that says most about an author: root's before the office's before a predecessor's, then the one
+    /// that begins latest.
     #[must_use]
     pub fn certificate(&self, author: AuthorId) -> Option<&Certificate> {
-        self.accepted.get(&author)
+        let rank = |certificate: &&Certificate| match certificate.issuer {
+            Issuer::Root => 2,
+            Issuer::Office(_) => 1,
+            Issuer::Predecessor(_) => 0,
+        };
+        // Of several that begin together the highest in the order of certificates counts, on every replica the same.
+        self.certificates(author).max_by_key(|certificate| (rank(certificate), certificate.from_ms, *certificate))
     }
 
-    /// Every certified author with its certificate.
+    /// Every certificate that counts for an author.
+    pub fn certificates(&self, author: AuthorId) -> impl Iterator<Item = &Certificate> {
+        self.counting.get(&author).into_iter().flatten()
+    }
+
+    /// Every certified author with the certificate that says most.
     pub fn authors(&self) -> impl Iterator<Item = (AuthorId, &Certificate)> {
-        self.accepted.iter().map(|(author, certificate)| (*author, certificate))
+        self.counting.keys().filter_map(|author| Some((*author, self.certificate(*author)?)))
     }
 
-    /// The certificates that lead from an author to root, root's first.
+    /// The certificates that let another replica certify an author, issuers before those whom they certify.
     #[must_use]
     pub fn chain_of(&self, author: AuthorId) -> Vec<Certificate> {
-        let mut chain = Vec::new();
-        let mut next = Some(author);
-        while let Some(certificate) = next.and_then(|author| self.accepted.get(&author)) {
-            chain.push(certificate.clone());
-            next = match certificate.issuer {
-                Issuer::Root => None,
-                Issuer::Office(author) | Issuer::Predecessor(author) => Some(author),
-            };
+        let mut authors = BTreeSet::new();
+        let mut next = vec![author];
+        while let Some(author) = next.pop() {
+            if authors.insert(author) {
+                next.extend(self.certificates(author).filter_map(|certificate| certificate.issuer.author()));
+            }
         }
-        chain.reverse();
-        chain
+        let mut left: Vec<&Certificate> = authors.iter().flat_map(|author| self.certificates(*author)).collect();
+        // Root's first, then each that has a ground among those before it: a path to root exists for all of them.
+        left.sort_by_key(|certificate| Reverse(certificate.issuer == Issuer::Root));
+        let mut chain: Vec<&Certificate> = Vec::with_capacity(left.len());
+        while !left.is_empty() {
+            let before = chain.len();
+            left.retain(|&certificate| {
+                let grounded = certificate.issuer.author().is_none_or(|issuer| {
+                    chain
+                        .iter()
+                        .any(|&ground| ground.author(&self.deployment) == issuer && is_ground(ground, certificate))
+                });
+                if grounded {
+                    chain.push(certificate);
+                }
+                !grounded
+            });
+            if chain.len() == before {
+                break;
+            }
+        }
+        chain.into_iter().cloned().collect()
+    }
+}
+
+/// Tells whether a counting certificate of the issuer entitles it to issue this one.
+fn is_ground(ground: &Certificate, certificate: &Certificate) -> bool {
+    match certificate.issuer {
+        Issuer::Root => false,
+        Issuer::Office(_) => ground.issuer == Issuer::Root,
+        Issuer::Predecessor(_) => ground.issuer != Issuer::Root && certificate.continues(ground),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::keys::AuthorKey;
-
-    fn key(byte: u8) -> AuthorKey {
-        AuthorKey::from_seed(&[byte; 32])
-    }
-
-    fn certificate(of: &AuthorKey, issuer: Issuer) -> Certificate {
-        Certificate {
-            public: of.public(),
-            device: "tablet".to_owned(),
-            persons: Vec::new(),
-            roles: vec!["worker".to_owned()],
-            scopes: Vec::new(),
-            from_ms: 0,
-            until_ms: None,
-            issuer,
-            signature: [0; 64],
-        }
-    }
-
-    #[test]
-    fn the_order_of_arrival_does_not_matter() {
-        let (root, office, device, next) = (key(1), key(2), key(3), key(4));
-        let deployment = Deployment { id: [9; 16], root: root.public() };
-        let first = certificate(&office, Issuer::Root).signed(&root, &deployment);
-        let second = certificate(&device, Issuer::Office(office.author(&deployment))).signed(&office, &deployment);
-        let third = certificate(&next, Issuer::Predecessor(device.author(&deployment))).signed(&device, &deployment);
-        let mut wider = certificate(&key(5), Issuer::Predecessor(device.author(&deployment)));
-        wider.roles.push("secretary".to_owned());
-        let wider = wider.signed(&device, &deployment);
-        let mut trust = Trust::new(deployment);
-        assert!(!trust.add(third));
-        assert!(!trust.add(second));
-        assert!(trust.add(first));
-        assert!(!trust.add(wider), "a successor cannot have more roles");
-        assert!(trust.is_office(office.author(&deployment)));
-        assert!(!trust.is_office(device.author(&deployment)));
-        assert_eq!(trust.public_key(next.author(&deployment)), Some(next.public()));
-        assert_eq!(trust.chain_of(next.author(&deployment)).len(), 3);
-    }
-
-    #[test]
-    fn a_device_cannot_certify_an_office_or_another_device() {
-        let (root, office, device) = (key(1), key(2), key(3));
-        let deployment = Deployment { id: [9; 16], root: root.public() };
-        let mut trust = Trust::new(deployment);
-        trust.add(certificate(&office, Issuer::Root).signed(&root, &deployment));
-        trust.add(certificate(&device, Issuer::Office(office.author(&deployment))).signed(&office, &deployment));
-        assert!(!trust.add(certificate(&key(6), Issuer::Root).signed(&device, &deployment)));
-        let of_device = Issuer::Office(device.author(&deployment));
-        assert!(!trust.add(certificate(&key(7), of_device).signed(&device, &deployment)));
-    }
-}
+mod tests;

@@ -10,6 +10,9 @@ use crate::wire::{Reader, Unreadable, Writer};
 /// The most entries of one vector.
 pub const MAX_ENTRIES: usize = 100_000;
 
+/// What the hashed bytes of a digest begin with.
+const DIGEST_LABEL: &[u8] = b"lastmile vector 1\0";
+
 /// An author's log, or a branch of it: who, from which commit, and that commit's chain hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Segment {
@@ -83,7 +86,7 @@ impl Vector {
     pub fn digest(&self) -> [u8; 32] {
         let mut out = Writer::new();
         self.write(&mut out);
-        Sha256::new().chain_update(b"lastmile vector 1\0").chain_update(out.as_slice()).finalize().into()
+        Sha256::new().chain_update(DIGEST_LABEL).chain_update(out.as_slice()).finalize().into()
     }
 
     /// Writes a count, then each entry: author, start, first hash unless the trunk, seq, chain hash.
@@ -103,7 +106,7 @@ impl Vector {
     /// Reads what [`Vector::write`] wrote; entries must be sorted.
     ///
     /// # Errors
-    /// [`Unreadable`] when cut off, too many or out of order.
+    /// [`Unreadable`] when cut off, too many, out of order or an entry ends before it starts.
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
         let count = reader.count(MAX_ENTRIES)?;
         let mut vector = Self::default();
@@ -113,8 +116,8 @@ impl Vector {
             let first = if start > 0 { ChainHash(reader.array()?) } else { ChainHash::ZERO };
             let segment = Segment { author, start, first };
             let entry = (reader.uvarint()?, ChainHash(reader.array()?));
-            if vector.0.last_key_value().is_some_and(|(last, _)| *last >= segment) {
-                return Err(Unreadable::Unknown("the order of a vector"));
+            if entry.0 < start.max(1) || vector.0.last_key_value().is_some_and(|(last, _)| *last >= segment) {
+                return Err(Unreadable::Unknown("an entry of a vector"));
             }
             vector.0.insert(segment, entry);
         }

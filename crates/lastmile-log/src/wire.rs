@@ -83,12 +83,8 @@ impl Writer {
     }
 
     /// Writes a uvarint.
-    pub fn uvarint(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.bytes.push((number & 0x7f) as u8 | 0x80);
-            number >>= 7;
-        }
-        self.bytes.push((number & 0x7f) as u8);
+    pub fn uvarint(&mut self, number: u64) {
+        put_uvarint(&mut self.bytes, number);
     }
 
     /// Writes a signed number, zigzagged.
@@ -112,6 +108,16 @@ impl Writer {
         self.u8(scope.kind() as u8);
         self.bytes(scope.code().as_bytes());
     }
+}
+
+/// Appends a uvarint.
+#[inline]
+pub(crate) fn put_uvarint(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push((number & 0x7f) as u8);
 }
 
 /// Reads fields, never beyond the end and never allocating from a claimed length.
@@ -179,17 +185,22 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Unreadable`] when it ends early, is longer than needed or over 64 bits.
+    #[inline]
     pub fn uvarint(&mut self) -> Result<u64, Unreadable> {
-        let mut number = 0u64;
-        for shift in (0..).step_by(7).take(10) {
+        let first = self.u8()?;
+        if first < 0x80 { Ok(u64::from(first)) } else { self.uvarint_tail(first) }
+    }
+
+    fn uvarint_tail(&mut self, first: u8) -> Result<u64, Unreadable> {
+        let mut number = u64::from(first & 0x7f);
+        for shift in (7..64).step_by(7) {
             let byte = self.u8()?;
-            let part = u64::from(byte & 0x7f);
-            if shift == 63 && part > 1 {
+            if shift == 63 && byte > 1 {
                 return Err(Unreadable::BadNumber);
             }
-            number |= part << shift;
-            if byte & 0x80 == 0 {
-                return if byte == 0 && shift > 0 { Err(Unreadable::BadNumber) } else { Ok(number) };
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return if byte == 0 { Err(Unreadable::BadNumber) } else { Ok(number) };
             }
         }
         Err(Unreadable::BadNumber)

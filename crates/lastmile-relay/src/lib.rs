@@ -1,1 +1,44 @@
 //! The central side: enrolment, receipts, merging, the office's work.
+//!
+//! A [`RelayFolder`] is a folder with the relay's database and its keys; it needs no set-up. [`Relay::start`] serves it: devices
+//! enrol with an invite and exchange logs over `POST /v1/sync`. One thread, the writer, owns the store; uploads that wait
+//! together share one transaction and one flush, and are receipted after it.
+//!
+//! The office's work is data: an [`OfficeCommand`] goes in, an [`OfficeAnswer`] comes out, whether the relay runs
+//! ([`OfficeHandle`], or `POST /v1/office` from this computer) or not ([`OfficeDesk`]). [`Office`] finds out which.
+//!
+//! Clock and randomness live here. Logs name ids, never people.
+
+mod central;
+mod clock;
+mod contacts;
+mod desk;
+mod enrol;
+mod error;
+mod exchange;
+mod fingerprints;
+mod folder;
+mod http;
+mod keys;
+mod nonces;
+mod office;
+mod quota;
+mod remote;
+mod server;
+mod sync;
+mod writer;
+
+pub use clock::{Clock, civil_date, system_clock};
+pub use desk::{Office, OfficeDesk, OfficeHandle};
+pub use enrol::InviteOrder;
+pub use error::RelayError;
+pub use folder::{RelayFolder, RelayOptions};
+pub use office::answer::{
+    ActivityPairView, ConflictView, DeviceView, LinkView, LogView, OddView, OfficeAnswer, PersonPairView, Side,
+    SideView, SkippedRecord, StatusView,
+};
+pub use office::command::{Decision, Likeness, OfficeCommand, Selection};
+pub use office::refusal::OfficeError;
+pub use remote::RemoteOffice;
+pub use server::{Relay, RunningRelay};
+pub use writer::WriterStats;

@@ -22,6 +22,9 @@ use crate::store::Store;
 /// The most raw bytes that one packed run holds: an author seals at least this often.
 pub const RUN_BYTES: usize = 256 << 10;
 
+/// The most packed bytes of loose runs that a seal joins into one.
+const LOOSE_BYTES: u64 = 96 << 10;
+
 /// What a save changes in one record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordEdit {
@@ -167,6 +170,7 @@ impl Store {
                 changes: entries,
             };
             let chain = chain_hash(&header);
+            self.last_hlc = self.last_hlc.max(new.hlc);
             let changes = header.changes.len();
             strand.head = seq;
             strand.chain = chain;
@@ -178,6 +182,27 @@ impl Store {
         }
         self.write_made(&made)?;
         Ok(saved)
+    }
+
+    /// The latest reading of the hybrid clock in an author's own logs.
+    ///
+    /// # Errors
+    /// When the storage fails or what it holds does not verify.
+    pub fn last_hlc(&mut self, author: lastmile_model::AuthorId) -> Result<u64, StoreError> {
+        if self.last_hlc == 0 {
+            let heads: Vec<(u32, u64)> = self
+                .index
+                .strands
+                .values()
+                .filter(|strand| strand.author == author && strand.head > 0)
+                .map(|strand| (strand.no, strand.head))
+                .collect();
+            for (strand, head) in heads {
+                let run = self.archive.run(self.storage.as_ref(), strand, head)?;
+                self.last_hlc = self.last_hlc.max(run.commits.last().map_or(0, |commit| commit.header.hlc));
+            }
+        }
+        Ok(self.last_hlc)
     }
 
     /// The author's own strand in a scope: its longest, or a new one that is written with its first commit.
@@ -295,14 +320,12 @@ impl Store {
             return Ok(false);
         }
         self.transaction(Durability::Full, |store| {
-            let seal = Seal::sign(key, &deployment, scope, strand.head, strand.chain);
             store.compact(&strand)?;
-            store.storage.put_seal(&StoredSeal {
-                strand: strand.no,
-                seq: strand.head,
-                chain: strand.chain,
-                signature: seal.signature,
-            })?;
+            for (_, last, _) in store.storage.blob_list(strand.no)?.into_iter().filter(|(_, last, _)| *last > strand.sealed) {
+                let chain = store.archive.chain_at(store.storage.as_ref(), strand.no, last)?;
+                let signature = Seal::sign(key, &deployment, scope, last, chain).signature;
+                store.storage.put_seal(&StoredSeal { strand: strand.no, seq: last, chain, signature })?;
+            }
             let mut strand = strand.clone();
             strand.sealed = strand.head;
             strand.sealed_chain = strand.chain;
@@ -312,33 +335,37 @@ impl Store {
         })
     }
 
-    /// Packs the single runs that stand since the last seal into larger ones.
+    /// Packs the small runs that stand since the last seal into larger ones.
     fn compact(&mut self, strand: &Strand) -> Result<(), StoreError> {
         let loose: Vec<(u64, u64, u64)> =
             self.storage.blob_list(strand.no)?.into_iter().filter(|(first, ..)| *first > strand.sealed).collect();
-        if loose.len() < 2 {
-            return Ok(());
-        }
-        let mut commits: Vec<(usize, Commit)> = Vec::new();
-        for (first, _, size) in &loose {
-            let run = self.archive.run(self.storage.as_ref(), strand.no, *first)?;
-            let share = usize::try_from(*size).unwrap_or(RUN_BYTES) / run.commits.len().max(1);
-            commits.extend((0..run.commits.len()).filter_map(|place| Some((share, run.to_commit(place)?))));
-            self.storage.remove_blob(strand.no, *first)?;
-        }
-        let mut rest = commits.as_slice();
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fits = rest.iter().take_while(|(size, _)| { bytes += size; bytes <= RUN_BYTES }).count().max(1);
-            let (run, after) = rest.split_at(fits);
-            let packed = pack(&run.iter().map(|(_, commit)| commit).collect::<Vec<_>>())?;
-            if let (Some((_, first)), Some((_, last))) = (run.first(), run.last()) {
-                self.storage.put_blob(strand.no, first.header.seq, last.header.seq, &packed)?;
+        let mut group: Vec<u64> = Vec::new();
+        let mut bytes = 0u64;
+        for (first, _, size) in loose {
+            if bytes.saturating_add(size) > LOOSE_BYTES {
+                self.join(strand.no, &group)?;
+                group.clear();
+                bytes = 0;
             }
-            rest = after;
+            group.push(first);
+            bytes = bytes.saturating_add(size);
         }
+        self.join(strand.no, &group)?;
         self.archive.clear();
         Ok(())
+    }
+
+    /// Replaces consecutive runs, by their first commits, with one.
+    fn join(&mut self, strand: u32, firsts: &[u64]) -> Result<(), StoreError> {
+        let [start, _, ..] = firsts else { return Ok(()) };
+        let mut commits: Vec<Commit> = Vec::new();
+        for first in firsts {
+            let run = self.archive.run(self.storage.as_ref(), strand, *first)?;
+            commits.extend((0..run.commits.len()).filter_map(|place| run.to_commit(place)));
+            self.storage.remove_blob(strand, *first)?;
+        }
+        let last = commits.last().map_or(*start, |commit| commit.header.seq);
+        self.storage.put_blob(strand, *start, last, &pack(&commits.iter().collect::<Vec<_>>())?)
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a sync session reads and writes besides batches: vectors, outgoing runs, seals, receipts.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use lastmile_log::{Receipt, Seal, Segment, Vector};
+use lastmile_log::{Entry, Receipt, Seal, Segment, Vector};
 use lastmile_model::{AuthorId, ChainHash, Scope};
 
 use crate::StoreError;
@@ -16,15 +16,16 @@ const EPOCH: &str = "relay.epoch";
 /// A batch for a peer.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
-    /// The piece it belongs to.
-    pub segment: Segment,
     /// The number of its last commit.
     pub last: u64,
     /// The packed commits.
     pub packed: Vec<u8>,
-    /// A seal at or after its last commit.
+    /// The seal of its last commit.
     pub seals: Vec<Seal>,
 }
+
+/// A segment and positions on its path: commit numbers with their chain hashes.
+pub type SegmentPath = (Segment, Vec<(u64, ChainHash)>);
 
 /// What of an author's own work the relay has not receipted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,84 +37,147 @@ pub struct Unsent {
 }
 
 impl Store {
-    /// Reads batches of a scope that a peer lacks, office authors' first, up to about this many bytes (at least one batch).
+    /// Reads batches along the path of a segment, from the author's first commit through its parents to the segment's head: those
+    /// after commit `after`, up to about this many bytes, at least one. Returns whether nothing lies beyond them.
     ///
-    /// `after` names, per segment, the last commit the peer holds; segments not named are sent from their start. Returns whether
-    /// everything asked for is in the answer.
+    /// Each batch ends with a sealed commit; one that begins earlier or ends later than asked may be among them.
     ///
     /// # Errors
-    /// When the storage fails or what it holds does not verify.
-    pub fn outgoing(
+    /// When the storage fails or what it holds does not verify: rot must not travel.
+    pub fn path_batches(
         &mut self,
         scope: &Scope,
-        after: &[(Segment, u64)],
-        limit_bytes: usize,
+        segment: &Segment,
+        after: u64,
+        limit_bytes: u64,
     ) -> Result<(Vec<Outgoing>, bool), StoreError> {
-        let Some(no) = self.index.scope_no(scope) else { return Ok((Vec::new(), true)) };
-        let after: BTreeMap<Segment, u64> = after.iter().copied().collect();
-        let mut pieces = self.index.pieces_of_scope(no);
-        pieces.sort_by_key(|piece| (!self.index.is_office(piece.segment.author), piece.segment.author, piece.first));
-        let mut sent = Vec::new();
-        let mut bytes = 0usize;
-        for piece in pieces {
-            let mut next = after.get(&piece.segment).map_or(piece.first, |seq| seq.saturating_add(1)).max(piece.first);
-            while next <= piece.last {
-                if bytes >= limit_bytes {
-                    return Ok((sent, false));
-                }
-                let outgoing = self.read_out(scope, &piece, next)?;
-                bytes = bytes.saturating_add(outgoing.packed.len());
-                next = outgoing.last.saturating_add(1);
-                sent.push(outgoing);
+        let mut sent: Vec<Outgoing> = Vec::new();
+        let Some(no) = self.index.scope_no(scope) else { return Ok((sent, true)) };
+        let pieces = self.index.pieces_of_scope(no);
+        let Some(piece) = pieces.iter().find(|piece| piece.segment == *segment) else { return Ok((sent, true)) };
+        let strand = self.index.strand(piece.strand)?;
+        let mut path = self.index.path(strand);
+        path.reverse();
+        if let Some((.., last)) = path.last_mut() {
+            *last = strand.sealed;
+        }
+        let author = strand.author;
+        let (mut next, mut bytes) = (after.saturating_add(1), 0u64);
+        while next <= piece.last {
+            if bytes >= limit_bytes && !sent.is_empty() {
+                return Ok((sent, false));
             }
+            let outgoing = self.batch_from(scope, author, &path, next)?;
+            bytes = bytes.saturating_add(outgoing.packed.len() as u64);
+            next = outgoing.last.saturating_add(1);
+            sent.push(outgoing);
         }
         Ok((sent, true))
     }
 
-    /// Reads the stored run that holds `from`, cut to the piece, with the seal that vouches for it.
-    fn read_out(&mut self, scope: &Scope, piece: &Piece, from: u64) -> Result<Outgoing, StoreError> {
-        let strand = self.index.strand(piece.strand)?.clone();
-        let missing = || StoreError::damaged(format!("commit {from} of a log is missing"));
-        let blob = self.storage.blob_with(piece.strand, from)?.ok_or_else(missing)?;
-        let last = blob.last.min(piece.last);
-        // The bytes are verified before they leave: rot here must not travel.
-        let run = self.archive.run(self.storage.as_ref(), piece.strand, from)?;
-        let seals = self.storage.seals(piece.strand)?;
-        let seal = seals.iter().find(|seal| seal.seq >= last);
-        let (packed, last, seals) = match seal {
-            Some(seal) if seal.seq == last || seal.seq <= blob.last => {
-                let end = seal.seq.min(blob.last);
-                let packed = if blob.first == from && end == blob.last { blob.packed } else { run.repack(from, end)? };
-                (packed, end, vec![seal.clone()])
+    /// Reads one batch that holds commit `next` of a path and ends with a sealed one: the stored run as it is, or, where a fork cuts
+    /// through it, commits joined up to the next seal.
+    fn batch_from(
+        &mut self,
+        scope: &Scope,
+        author: AuthorId,
+        path: &[(u32, u64, u64)],
+        next: u64,
+    ) -> Result<Outgoing, StoreError> {
+        let missing = |seq: u64| StoreError::damaged(format!("commit {seq} of a log is missing"));
+        let range = |seq: u64| path.iter().find(|(_, low, high)| (*low..=*high).contains(&seq)).copied();
+        let mut commits = Vec::new();
+        let mut at = next;
+        loop {
+            let (strand, _, high) = range(at).ok_or_else(|| missing(at))?;
+            let run = self.archive.run(self.storage.as_ref(), strand, at)?;
+            let end = run.last().min(high);
+            let seal = self.storage.seals(strand)?.into_iter().rfind(|seal| (at..=end).contains(&seal.seq));
+            let upto = seal.as_ref().map_or(end, |seal| seal.seq);
+            let whole = commits.is_empty() && upto == run.last();
+            if !whole {
+                commits.extend((at..=upto).filter_map(|seq| {
+                    run.to_commit(usize::try_from(seq.saturating_sub(run.first)).ok()?)
+                }));
             }
-            Some(seal) => {
-                // The seal stands after this run: send on to it, so that the receiver can verify.
-                let mut commits = Vec::new();
-                let mut next = from;
-                while next <= seal.seq {
-                    let run = self.archive.run(self.storage.as_ref(), piece.strand, next)?;
-                    let end = run.last().min(seal.seq);
-                    commits.extend((next..=end).filter_map(|seq| {
-                        run.to_commit(usize::try_from(seq.saturating_sub(run.first)).ok()?)
-                    }));
-                    next = end.saturating_add(1);
+            if let Some(seal) = seal {
+                if run.chain_of(seal.seq) != Some(seal.chain) {
+                    return Err(StoreError::damaged(format!("commit {} of a log is not what its seal says", seal.seq)));
                 }
-                let packed = lastmile_log::pack(&commits.iter().collect::<Vec<_>>())?;
-                (packed, seal.seq, vec![seal.clone()])
+                let packed = if whole {
+                    self.storage.blob_with(strand, at)?.ok_or_else(|| missing(at))?.packed
+                } else {
+                    lastmile_log::pack(&commits.iter().collect::<Vec<_>>())?
+                };
+                let (seq, chain, signature) = (seal.seq, seal.chain, seal.signature);
+                let seal = Seal { scope: scope.clone(), author, seq, chain, signature };
+                return Ok(Outgoing { last: seq, packed, seals: vec![seal] });
             }
-            None => return Err(StoreError::damaged(format!("no seal vouches for commit {last} of a log"))),
-        };
-        let seals = seals
-            .into_iter()
-            .map(|seal| Seal {
+            if whole {
+                commits.extend((0..run.commits.len()).filter_map(|place| run.to_commit(place)));
+            }
+            at = upto.saturating_add(1);
+        }
+    }
+
+    /// Lists, for each segment of an author, the sealed positions on its path from the first commit to its head, ascending.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn positions(&self, scope: &Scope, author: AuthorId) -> Result<Vec<SegmentPath>, StoreError> {
+        let Some(no) = self.index.scope_no(scope) else { return Ok(Vec::new()) };
+        let mut paths = Vec::new();
+        for piece in self.index.pieces_of_scope(no).iter().filter(|piece| piece.segment.author == author) {
+            let mut positions: BTreeSet<(u64, ChainHash)> = BTreeSet::from([(piece.last, piece.chain)]);
+            for (strand, low, high) in self.index.path(self.index.strand(piece.strand)?) {
+                let high = high.min(piece.last);
+                let seals = self.storage.seals(strand)?;
+                let inside = seals.into_iter().filter(|seal| (low..=high).contains(&seal.seq));
+                positions.extend(inside.map(|seal| (seal.seq, seal.chain)));
+                let cuts = self.index.cuts.get(&strand).into_iter().flatten();
+                positions.extend(cuts.filter(|cut| cut.seq > low && cut.seq <= high.saturating_add(1)).map(|cut| (cut.seq - 1, cut.before)));
+            }
+            paths.push((piece.segment, positions.into_iter().collect()));
+        }
+        Ok(paths)
+    }
+
+    /// Lists the heads of what arrived without a seal in a scope.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn pending_heads(&self, scope: &Scope) -> Result<Vec<Entry>, StoreError> {
+        let no = self.index.scope_no(scope);
+        let pendings = self.storage.pendings()?;
+        let entry = |one: &crate::storage::Pending| Entry { segment: Segment::trunk(one.author), seq: one.last, chain: one.chain };
+        Ok(pendings.iter().filter(|one| Some(one.scope) == no).map(entry).collect())
+    }
+
+    /// The heads that receipts may be signed for: of each branch of an author held here, the sealed head.
+    #[must_use]
+    pub fn sealed_heads(&self, scope: &Scope, author: AuthorId) -> Vec<(u64, ChainHash)> {
+        let Some(no) = self.index.scope_no(scope) else { return Vec::new() };
+        self.index.strands_of(no, author).map(|strand| (strand.sealed, strand.sealed_chain)).collect()
+    }
+
+    /// Reads the receipts kept for an author's log in a scope, of the current epoch.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn receipts_of(&self, scope: &Scope, author: AuthorId) -> Result<Vec<Receipt>, StoreError> {
+        let (Some(no), Some(epoch)) = (self.index.scope_no(scope), self.epoch()?) else { return Ok(Vec::new()) };
+        let stored = self.storage.receipts()?;
+        let wanted = stored.into_iter().filter(|one| one.scope == no && one.author == author && one.epoch == epoch);
+        Ok(wanted
+            .map(|one| Receipt {
+                epoch,
                 scope: scope.clone(),
-                author: strand.author,
-                seq: seal.seq,
-                chain: seal.chain,
-                signature: seal.signature,
+                author,
+                seq: one.seq,
+                chain: one.chain,
+                signature: one.signature,
             })
-            .collect();
-        Ok(Outgoing { segment: piece.segment, last, packed, seals })
+            .collect())
     }
 
     /// Lists the numbers and chain hashes an author's seals vouch for, all branches together, lowest first.

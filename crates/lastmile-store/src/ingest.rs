@@ -1,6 +1,6 @@
 //! Batches from outside: verified, appended as they came, acknowledged only after the commit.
 
-use lastmile_log::{BadBatch, Seal, UnpackedBatch, unpack};
+use lastmile_log::{BadBatch, Entry, Seal, UnpackedBatch, Unreadable, unpack};
 use lastmile_model::{AuthorId, ChainHash, Scope};
 
 use crate::StoreError;
@@ -72,6 +72,16 @@ pub struct Outcome {
     pub log: Option<(Scope, AuthorId)>,
     /// What happened.
     pub fate: Fate,
+    /// How far the log, or the branch, is held now, where the batch's commits are.
+    pub head: Option<Entry>,
+    /// Whether the batch parted from what was held and is kept as a branch.
+    pub forked: bool,
+}
+
+impl Outcome {
+    fn refused(log: Option<(Scope, AuthorId)>, fate: Fate) -> Self {
+        Self { log, fate, head: None, forked: false }
+    }
 }
 
 /// A batch that was read, with the highest of its commits that a valid seal vouches for.
@@ -92,23 +102,47 @@ impl Store {
         mode: ViewMode,
         durability: Durability,
     ) -> Result<Vec<Outcome>, StoreError> {
+        self.ingest_meant(batches, &[], mode, durability)
+    }
+
+    /// Takes batches like [`Store::ingest`], each only if it speaks of the log it was meant for: `meant` names them in the same
+    /// order; batches beyond its end may speak of any.
+    ///
+    /// # Errors
+    /// As [`Store::ingest`].
+    pub fn ingest_meant(
+        &mut self,
+        batches: Vec<Incoming>,
+        meant: &[(Scope, AuthorId)],
+        mode: ViewMode,
+        durability: Durability,
+    ) -> Result<Vec<Outcome>, StoreError> {
         self.transaction(durability, |store| {
             let mut outcomes = Vec::with_capacity(batches.len());
-            for incoming in batches {
-                outcomes.push(store.take(incoming, mode)?);
+            for (place, incoming) in batches.into_iter().enumerate() {
+                outcomes.push(store.take(incoming, meant.get(place), mode)?);
             }
             Ok(outcomes)
         })
     }
 
-    fn take(&mut self, incoming: Incoming, mode: ViewMode) -> Result<Outcome, StoreError> {
+    fn take(
+        &mut self,
+        incoming: Incoming,
+        meant: Option<&(Scope, AuthorId)>,
+        mode: ViewMode,
+    ) -> Result<Outcome, StoreError> {
         let batch = match unpack(&incoming.packed, MAX_RAW) {
             Ok(batch) => batch,
-            Err(error) => return Ok(Outcome { log: None, fate: Fate::Malformed(error) }),
+            Err(error) => return Ok(Outcome::refused(None, Fate::Malformed(error))),
         };
+        if meant.is_some_and(|(scope, author)| *scope != batch.scope || *author != batch.author) {
+            let elsewhere = BadBatch::Unreadable(Unreadable::Unknown("the log that the batch speaks of"));
+            return Ok(Outcome::refused(None, Fate::Malformed(elsewhere)));
+        }
         let log = Some((batch.scope.clone(), batch.author));
-        let Some(trust) = &self.index.trust else { return Ok(Outcome { log, fate: Fate::UnknownAuthor }) };
-        let Some(public) = trust.public_key(batch.author) else { return Ok(Outcome { log, fate: Fate::UnknownAuthor }) };
+        let Some(trust) = &self.index.trust else { return Ok(Outcome::refused(log, Fate::UnknownAuthor)) };
+        let Some(public) = trust.public_key(batch.author) else { return Ok(Outcome::refused(log, Fate::UnknownAuthor)) };
         let deployment = trust.deployment();
         let covers = |seal: &&Seal| {
             seal.scope == batch.scope
@@ -119,19 +153,53 @@ impl Store {
         candidates.sort_by_key(|seal| std::cmp::Reverse(seal.seq));
         let seal = candidates.iter().find(|seal| seal.verify(&public, deployment)).map(|&seal| seal.clone());
         if seal.is_none() && !incoming.seals.is_empty() && candidates.is_empty() {
-            return Ok(Outcome { log, fate: Fate::BadSeal });
+            return Ok(Outcome::refused(log, Fate::BadSeal));
         }
         if seal.is_none() && !candidates.is_empty() {
-            return Ok(Outcome { log, fate: Fate::BadSeal });
+            return Ok(Outcome::refused(log, Fate::BadSeal));
         }
         let scope = self.scope_in_transaction(&batch.scope)?;
+        let author = batch.author;
+        let (first, last) = (batch.first, batch.last());
+        let chains = (batch.chain_of(first), batch.chain_of(last));
+        let strands = self.index.strands_of(scope, author).count();
         let fate = self.place(scope, Verified { batch, packed: incoming.packed, seal }, mode)?;
+        let forked = strands > 0 && self.index.strands_of(scope, author).count() > strands;
+        let head = match fate {
+            Fate::Appended { .. } | Fate::Held => self.head_with(scope, author, (first, last), chains)?,
+            _ => None,
+        };
         if matches!(fate, Fate::Appended { .. })
             && let Some((_, author)) = &log
         {
             self.retry_pending(scope, *author, mode)?;
         }
-        Ok(Outcome { log, fate })
+        Ok(Outcome { log, fate, head, forked })
+    }
+
+    /// The vector's entry for the piece that holds the last held commit of a batch.
+    fn head_with(
+        &mut self,
+        scope: u32,
+        author: AuthorId,
+        (first, last): (u64, u64),
+        chains: (Option<ChainHash>, Option<ChainHash>),
+    ) -> Result<Option<Entry>, StoreError> {
+        let pieces: Vec<_> =
+            self.index.pieces_of_scope(scope).into_iter().filter(|piece| piece.segment.author == author).collect();
+        for (seq, chain) in [(last, chains.1), (first, chains.0)] {
+            for piece in pieces.iter().filter(|piece| (piece.first..=piece.last).contains(&seq)) {
+                let here = if seq == piece.last {
+                    piece.chain
+                } else {
+                    self.archive.chain_at(self.storage.as_ref(), piece.strand, seq)?
+                };
+                if Some(here) == chain {
+                    return Ok(Some(Entry { segment: piece.segment, seq: piece.last, chain: piece.chain }));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Finds where the sealed part belongs and appends it.

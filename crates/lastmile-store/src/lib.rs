@@ -15,7 +15,7 @@ mod index;
 mod ingest;
 mod judge;
 mod maintain;
-// pub mod memory;
+pub mod memory;
 mod project;
 pub mod query;
 mod reader;
@@ -28,7 +28,7 @@ mod verdicts;
 
 pub use authoring::{NewCommit, RUN_BYTES, RecordEdit, Saved};
 pub use error::StoreError;
-pub use exchange::{Outgoing, Unsent};
+pub use exchange::{Outgoing, SegmentPath, Unsent};
 pub use follow::Touched;
 pub use ingest::{Fate, Incoming, MAX_BRANCHES, MAX_PENDING_BYTES, Outcome, ViewMode};
 pub use maintain::{Finding, Rebuilt};

@@ -11,7 +11,9 @@ pub fn words(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 2);
     let mut in_run = false;
     for character in text.chars() {
-        if character.is_alphanumeric() && !stands_alone(character) {
+        if !character.is_alphanumeric() {
+            in_run = false;
+        } else if !stands_alone(character) {
             if !in_run && !out.is_empty() {
                 out.push(' ');
             }
@@ -19,12 +21,10 @@ pub fn words(text: &str) -> String {
             in_run = true;
         } else {
             in_run = false;
-            if stands_alone(character) {
-                if !out.is_empty() {
-                    out.push(' ');
-                }
-                out.push(character);
+            if !out.is_empty() {
+                out.push(' ');
             }
+            out.push(character);
         }
     }
     out
@@ -85,6 +85,7 @@ mod tests {
     #[test]
     fn splits_chinese_and_keeps_runs() {
         assert_eq!(words("张伟 Zhang 138-0013"), "张 伟 zhang 138 0013");
+        assert_eq!(words("张\u{3000}伟。"), "张 伟");
         assert_eq!(words(""), "");
     }
 

@@ -19,7 +19,8 @@ use crate::StoreError;
 use crate::columns::ViewTable;
 use crate::query::Query;
 use crate::storage::{
-    Blob, Cut, Durability, Odd, Pending, Position, RowHead, Storage, StoredReceipt, StoredSeal, Strand, ViewRow, Visitor,
+    Blob, Cut, Durability, Odd, Pending, Position, RowHead, Storage, StoredReceipt, StoredSeal, Strand, ViewRow,
+    Visitor,
 };
 
 pub use open::{OpenOptions, open};
@@ -111,7 +112,10 @@ impl Storage for SqliteStorage {
     fn begin(&mut self, durability: Durability) -> Result<(), StoreError> {
         let relaxed = durability == Durability::Refetchable;
         if relaxed != self.relaxed {
-            self.batch("setting the durability", if relaxed { "PRAGMA synchronous=NORMAL" } else { "PRAGMA synchronous=FULL" })?;
+            self.batch(
+                "setting the durability",
+                if relaxed { "PRAGMA synchronous=NORMAL" } else { "PRAGMA synchronous=FULL" },
+            )?;
             self.relaxed = relaxed;
         }
         self.run("beginning a transaction", "BEGIN IMMEDIATE", []).map(drop)
@@ -153,7 +157,8 @@ impl Storage for SqliteStorage {
     }
 
     fn put_meta(&mut self, key: &str, value: &[u8]) -> Result<(), StoreError> {
-        self.run("writing a setting", "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)", (key, value)).map(drop)
+        self.run("writing a setting", "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)", (key, value))
+            .map(drop)
     }
 
     fn scopes(&self) -> Result<Vec<(u32, Scope)>, StoreError> {
@@ -258,7 +263,12 @@ impl Storage for SqliteStorage {
     }
 
     fn has_extras(&self, scope: u32) -> Result<bool, StoreError> {
-        let found = self.rows("reading a scope's changes", "SELECT 1 FROM extra WHERE scope = ?1 LIMIT 1", [scope], |_| Ok(()))?;
+        let found = self.rows(
+            "reading a scope's changes",
+            "SELECT 1 FROM extra WHERE scope = ?1 LIMIT 1",
+            [scope],
+            |_| Ok(()),
+        )?;
         Ok(!found.is_empty())
     }
 
@@ -291,7 +301,8 @@ impl Storage for SqliteStorage {
     }
 
     fn integrity(&self) -> Result<Vec<String>, StoreError> {
-        let mut found = self.rows("checking the file", "PRAGMA integrity_check(20)", [], |row| row.get::<_, String>(0))?;
+        let mut found =
+            self.rows("checking the file", "PRAGMA integrity_check(20)", [], |row| row.get::<_, String>(0))?;
         found.retain(|line| line != "ok");
         let broken = self.rows("checking references", "PRAGMA foreign_key_check", [], |row| row.get::<_, String>(0))?;
         found.extend(broken.into_iter().map(|table| format!("a row of {table} refers to nothing")));

@@ -25,6 +25,7 @@ pub struct Store {
     pub(crate) archive: Archive,
     pub(crate) verdicts: Verdicts,
     pub(crate) touched: BTreeSet<Touched>,
+    pub(crate) last_hlc: u64,
 }
 
 impl std::fmt::Debug for Store {
@@ -50,6 +51,7 @@ impl Store {
             archive: Archive::default(),
             verdicts,
             touched: BTreeSet::new(),
+            last_hlc: 0,
         })
     }
 

@@ -3,85 +3,97 @@
 use super::Malformed;
 use super::reader::Reader;
 
-/// The run-length structure of a column: which rows repeat, which stand alone.
+/// How the row before was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Nothing,
+    Run,
+    Literal,
+}
+
+/// The run-length structure of a column of numbers: which rows repeat, which stand alone.
 ///
-/// Nothing is ever expanded from a claimed count: a run is a number that counts down.
+/// It accepts the canonical form alone: two or more equal rows in sequence are a run, the others literals, as few parts
+/// as possible. Nothing is ever expanded from a claimed count: a run is a number that counts down.
 #[derive(Debug, Clone, Copy)]
-struct Runs {
+struct Runs<'a, T> {
+    reader: Reader<'a>,
     repeats: u64,
     literals: u64,
+    part: Part,
+    last: T,
 }
 
-/// Says where the next row's value comes from.
-enum Next {
-    /// It stands in the column here.
-    Read,
-    /// It is the same as the row before.
-    Same,
-}
-
-impl Runs {
-    const fn new() -> Self {
-        Self { repeats: 0, literals: 0 }
+impl<'a, T: Copy + PartialEq> Runs<'a, T> {
+    const fn new(bytes: &'a [u8], zero: T) -> Self {
+        Self { reader: Reader::new(bytes), repeats: 0, literals: 0, part: Part::Nothing, last: zero }
     }
 
-    /// Moves on by one row.
+    /// Returns the next row; `read` reads a value where one stands.
     #[inline]
-    fn next(&mut self, reader: &mut Reader<'_>) -> Result<Next, Malformed> {
-        if self.literals > 0 {
-            self.literals -= 1;
-            return Ok(Next::Read);
-        }
+    fn next(&mut self, read: impl Fn(&mut Reader<'a>) -> Result<T, Malformed>) -> Result<T, Malformed> {
         if self.repeats > 0 {
             self.repeats -= 1;
-            return Ok(Next::Same);
+            return Ok(self.last);
         }
-        if reader.is_empty() {
-            return Err(Malformed::BadColumns);
+        let before = self.part;
+        if self.literals > 0 {
+            self.literals -= 1;
+        } else {
+            self.begin_part()?;
         }
-        let count = reader.signed()?;
-        match count {
-            // A run of nulls: no column of a flat map has one.
-            0 => Err(Malformed::NotFlat),
-            1.. => {
-                self.repeats = count.unsigned_abs() - 1;
-                Ok(Next::Read)
-            }
-            _ => {
-                self.literals = count.unsigned_abs() - 1;
-                Ok(Next::Read)
-            }
+        let value = read(&mut self.reader)?;
+        if before != Part::Nothing && value == self.last {
+            return Err(Malformed::NotCanonical);
         }
+        self.last = value;
+        Ok(value)
     }
 
-    const fn is_done(&self, reader: &Reader<'_>) -> bool {
-        self.repeats == 0 && self.literals == 0 && reader.is_empty()
+    fn begin_part(&mut self) -> Result<(), Malformed> {
+        if self.reader.is_empty() {
+            return Err(Malformed::BadColumns);
+        }
+        match self.reader.signed()? {
+            // A run of nulls: no column of a flat map has one.
+            0 => return Err(Malformed::NotFlat),
+            1 => return Err(Malformed::NotCanonical),
+            count @ 2.. => {
+                self.repeats = count.unsigned_abs() - 1;
+                self.part = Part::Run;
+            }
+            count => {
+                if self.part == Part::Literal {
+                    return Err(Malformed::NotCanonical);
+                }
+                self.literals = count.unsigned_abs() - 1;
+                self.part = Part::Literal;
+            }
+        }
+        Ok(())
+    }
+
+    const fn is_done(&self) -> bool {
+        self.repeats == 0 && self.literals == 0 && self.reader.is_empty()
     }
 }
 
 /// A column of unsigned numbers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Numbers<'a> {
-    reader: Reader<'a>,
-    runs: Runs,
-    last: u64,
-}
+pub(super) struct Numbers<'a>(Runs<'a, u64>);
 
 impl<'a> Numbers<'a> {
     pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self { reader: Reader::new(bytes), runs: Runs::new(), last: 0 }
+        Self(Runs::new(bytes, 0))
     }
 
     #[inline]
     pub(super) fn next(&mut self) -> Result<u64, Malformed> {
-        if let Next::Read = self.runs.next(&mut self.reader)? {
-            self.last = self.reader.unsigned()?;
-        }
-        Ok(self.last)
+        self.0.next(Reader::unsigned)
     }
 
     pub(super) const fn is_done(&self) -> bool {
-        self.runs.is_done(&self.reader)
+        self.0.is_done()
     }
 
     /// Counts the rows without expanding them, up to a limit.
@@ -115,54 +127,55 @@ impl<'a> Numbers<'a> {
 /// A column of numbers that stores the differences between rows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deltas<'a> {
-    reader: Reader<'a>,
-    runs: Runs,
-    step: i64,
+    steps: Runs<'a, i64>,
     value: i64,
 }
 
 impl<'a> Deltas<'a> {
     pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self { reader: Reader::new(bytes), runs: Runs::new(), step: 0, value: 0 }
+        Self { steps: Runs::new(bytes, 0), value: 0 }
     }
 
     #[inline]
     pub(super) fn next(&mut self) -> Result<i64, Malformed> {
-        if let Next::Read = self.runs.next(&mut self.reader)? {
-            self.step = self.reader.signed()?;
-        }
-        self.value = self.value.checked_add(self.step).ok_or(Malformed::OutOfBounds)?;
+        let step = self.steps.next(Reader::signed)?;
+        self.value = self.value.checked_add(step).ok_or(Malformed::OutOfBounds)?;
         Ok(self.value)
     }
 
     pub(super) const fn is_done(&self) -> bool {
-        self.runs.is_done(&self.reader)
+        self.steps.is_done()
     }
 }
 
-/// A column of texts.
+/// The column of keys. They all differ, so its canonical form is one part of literals.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Texts<'a> {
-    reader: Reader<'a>,
-    runs: Runs,
-}
+pub(super) struct Keys<'a>(Reader<'a>);
 
-impl<'a> Texts<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self { reader: Reader::new(bytes), runs: Runs::new() }
+impl<'a> Keys<'a> {
+    /// Reads the header of a column of this many keys.
+    pub(super) fn new(bytes: &'a [u8], count: u64) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let header = reader.signed()?;
+        if header.unsigned_abs() == count && header < 0 {
+            return Ok(Self(reader));
+        }
+        Err(match header {
+            0 => Malformed::NotFlat,
+            1 => Malformed::NotCanonical,
+            2.. => Malformed::DuplicateKey,
+            _ if header.unsigned_abs() < count => Malformed::NotCanonical,
+            _ => Malformed::BadColumns,
+        })
     }
 
-    /// Reads the next text; a repeated one means that two operations are on one key.
     #[inline]
     pub(super) fn next(&mut self) -> Result<&'a str, Malformed> {
-        match self.runs.next(&mut self.reader)? {
-            Next::Read => self.reader.text(),
-            Next::Same => Err(Malformed::DuplicateKey),
-        }
+        self.0.text()
     }
 
     pub(super) const fn is_done(&self) -> bool {
-        self.runs.is_done(&self.reader)
+        self.0.is_empty()
     }
 }
 

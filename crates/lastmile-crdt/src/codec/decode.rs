@@ -2,8 +2,7 @@
 
 use lastmile_model::{AuthorId, ChangeHash, Value};
 
-use super::column::{Deltas, Numbers, Texts};
-use super::encode::write_operations;
+use super::column::{Deltas, Keys, Numbers};
 use super::header::{Front, check_sum, open_chunk};
 use super::reader::Reader;
 use super::{ACTION_DELETE, ACTION_SET, Malformed, SALT_MARK, hash_chunk};
@@ -49,8 +48,11 @@ fn decode_body(body: &[u8], hash: ChangeHash) -> Result<Change, Malformed> {
         _ => return Err(Malformed::BadExtra),
     };
     let ops = read_ops(&front)?;
+    if has_duplicate_key(&ops) {
+        return Err(Malformed::DuplicateKey);
+    }
     let message = (!front.message.is_empty()).then(|| front.message.to_owned());
-    let change = Change {
+    Ok(Change {
         hash,
         deps: front.deps.to_vec(),
         actor: front.actor,
@@ -60,16 +62,7 @@ fn decode_body(body: &[u8], hash: ChangeHash) -> Result<Change, Malformed> {
         message,
         salt,
         ops,
-    };
-    check_canonical(&change, front.operations)?;
-    Ok(change)
-}
-
-/// Encodes the operations again and compares. What stands before them has but one form that [`Front::read`] accepts.
-fn check_canonical(change: &Change, operations: &[u8]) -> Result<(), Malformed> {
-    let mut again = Vec::with_capacity(operations.len() + 16);
-    write_operations(&mut again, change.actor, &change.ops);
-    if again == operations { Ok(()) } else { Err(Malformed::NotCanonical) }
+    })
 }
 
 /// Reads the operations row by row, all columns side by side.
@@ -89,7 +82,7 @@ fn read_ops(front: &Front<'_>) -> Result<Vec<Op>, Malformed> {
         return Err(if insert.is_empty() { Malformed::BadColumns } else { Malformed::NotFlat });
     }
     let mut rows = Rows {
-        key: Texts::new(columns.key.ok_or(Malformed::NotFlat)?),
+        key: Keys::new(columns.key.ok_or(Malformed::NotFlat)?, count)?,
         action: Numbers::new(action),
         value_meta: Numbers::new(columns.value_meta.ok_or(Malformed::BadColumns)?),
         value: Reader::new(columns.value.unwrap_or_default()),
@@ -97,8 +90,7 @@ fn read_ops(front: &Front<'_>) -> Result<Vec<Op>, Malformed> {
             count: Numbers::new(columns.pred_count.ok_or(Malformed::BadColumns)?),
             actor: Numbers::new(columns.pred_actor.unwrap_or_default()),
             counter: Deltas::new(columns.pred_counter.unwrap_or_default()),
-            author: front.actor,
-            others: front.others,
+            actors: Actors::new(front.actor, front.others)?,
             left: MAX_PREDS as u64,
         },
     };
@@ -109,12 +101,12 @@ fn read_ops(front: &Front<'_>) -> Result<Vec<Op>, Malformed> {
     if !rows.is_done() {
         return Err(Malformed::BadColumns);
     }
-    if has_duplicate_key(&ops) { Err(Malformed::DuplicateKey) } else { Ok(ops) }
+    if rows.preds.actors.all_named() { Ok(ops) } else { Err(Malformed::NotCanonical) }
 }
 
 /// The columns of the operations, read side by side.
 struct Rows<'a> {
-    key: Texts<'a>,
+    key: Keys<'a>,
     action: Numbers<'a>,
     value_meta: Numbers<'a>,
     value: Reader<'a>,
@@ -153,8 +145,7 @@ struct Preds<'a> {
     count: Numbers<'a>,
     actor: Numbers<'a>,
     counter: Deltas<'a>,
-    author: AuthorId,
-    others: &'a [[u8; 17]],
+    actors: Actors<'a>,
     /// How many more there may be.
     left: u64,
 }
@@ -177,19 +168,45 @@ impl Preds<'_> {
     }
 
     fn next_pred(&mut self) -> Result<OpId, Malformed> {
-        let actor = match usize::try_from(self.actor.next()?).map_err(|_| Malformed::BadActor)? {
-            0 => self.author,
-            index => {
-                let [_, actor @ ..] = *self.others.get(index - 1).ok_or(Malformed::BadActor)?;
-                AuthorId(actor)
-            }
-        };
+        let actor = self.actors.get(self.actor.next()?)?;
         let counter = u64::try_from(self.counter.next()?).map_err(|_| Malformed::BadPredecessor)?;
         if counter == 0 { Err(Malformed::BadPredecessor) } else { Ok(OpId { counter, actor }) }
     }
 
     const fn is_done(&self) -> bool {
         self.count.is_done() && self.actor.is_done() && self.counter.is_done()
+    }
+}
+
+/// The actors that predecessors may name: the author is number 0, the others follow in order.
+struct Actors<'a> {
+    author: AuthorId,
+    others: &'a [[u8; 17]],
+    /// Which of the others a predecessor has named: a listed actor that none names is not canonical.
+    named: Vec<bool>,
+}
+
+impl<'a> Actors<'a> {
+    fn new(author: AuthorId, others: &'a [[u8; 17]]) -> Result<Self, Malformed> {
+        let sorted = others.is_sorted_by(|earlier, later| earlier < later);
+        if !sorted || others.iter().any(|[_, actor @ ..]| *actor == author.0) {
+            return Err(Malformed::NotCanonical);
+        }
+        Ok(Self { author, others, named: vec![false; others.len()] })
+    }
+
+    fn get(&mut self, number: u64) -> Result<AuthorId, Malformed> {
+        let number = usize::try_from(number).map_err(|_| Malformed::BadActor)?;
+        let Some(place) = number.checked_sub(1) else { return Ok(self.author) };
+        let [_, actor @ ..] = *self.others.get(place).ok_or(Malformed::BadActor)?;
+        if let Some(named) = self.named.get_mut(place) {
+            *named = true;
+        }
+        Ok(AuthorId(actor))
+    }
+
+    fn all_named(&self) -> bool {
+        self.named.iter().all(|named| *named)
     }
 }
 
@@ -215,10 +232,33 @@ fn read_value(meta: u64, bytes: &[u8]) -> Result<Value, Malformed> {
 
 /// Says whether two operations are on one key.
 pub(super) fn has_duplicate_key(ops: &[Op]) -> bool {
-    if ops.len() <= 16 {
+    // A hash table of places; 0 is an empty slot. Long chains are at most 256 places long.
+    const SLOTS: usize = 2 * MAX_OPS;
+    if ops.len() <= 4 {
         return ops.iter().enumerate().any(|(index, op)| ops.iter().take(index).any(|earlier| earlier.key == op.key));
     }
-    let mut keys: Vec<&str> = ops.iter().map(|op| op.key.as_str()).collect();
-    keys.sort_unstable();
-    keys.array_windows().any(|[earlier, later]| earlier == later)
+    let mut slots = [0_u16; SLOTS];
+    for (index, op) in ops.iter().enumerate() {
+        let mut at = slot(&op.key) % SLOTS;
+        while let Some(place) = slots.get(at).copied().filter(|place| *place > 0) {
+            if ops.get(usize::from(place - 1)).is_some_and(|earlier| earlier.key == op.key) {
+                return true;
+            }
+            at = (at + 1) % SLOTS;
+        }
+        if let (Some(slot), Ok(place)) = (slots.get_mut(at), u16::try_from(index + 1)) {
+            *slot = place;
+        }
+    }
+    false
+}
+
+/// A quick hash of a key's length and outer bytes.
+fn slot(key: &str) -> usize {
+    let bytes = key.as_bytes();
+    let byte = |index: usize| bytes.get(index).map_or(0, |byte| usize::from(*byte));
+    let len = bytes.len();
+    let end = |back: usize| byte(len.wrapping_sub(back));
+    let mixed = byte(0) + 31 * byte(1) + 7 * byte(len / 2) + 131 * end(1) + 17 * end(2) + 5 * end(4);
+    mixed.wrapping_mul(0x9e3b).wrapping_add(len * 59) >> 3
 }

@@ -179,46 +179,58 @@ fn write_columns<A: Copy + Ord + AsRef<[u8]>>(
         if actor == author { 0 } else { others.binary_search(&actor).map_or(0, |index| index as u64 + 1) }
     };
 
-    let mut data = Vec::with_capacity(out.capacity().saturating_sub(out.len()));
-    let mut columns = [(spec::KEY, 0); 8];
-    let mut writers: [(u64, &dyn Fn(&mut Vec<u8>)); 8] = [
-        (spec::KEY, &|data| {
-            put_signed(data, -length(ops.len()));
-            ops.iter().for_each(|op| put_bytes(data, op.key.as_bytes()));
-        }),
-        (spec::INSERT, &|data| put_unsigned(data, ops.len() as u64)),
-        (spec::ACTION, &|data| {
-            let action = |index| ops.get(index).map_or(0, action_code);
-            put_runs(data, ops.len(), action, put_unsigned);
-        }),
-        (spec::VALUE_META, &|data| {
-            let meta = |index| ops.get(index).map_or(0, value_meta);
-            put_runs(data, ops.len(), meta, put_unsigned);
-        }),
-        (spec::VALUE, &|data| ops.iter().for_each(|op| put_value(data, op))),
-        (spec::PRED_COUNT, &|data| put_runs(data, ops.len(), &count, put_unsigned)),
-        (spec::PRED_ACTOR, &|data| {
-            let actor = |index: usize| preds.get(index).map_or(0, |(_, actor)| actor_number(*actor));
-            put_runs(data, preds.len(), actor, put_unsigned);
-        }),
-        (spec::PRED_COUNTER, &|data| {
-            let counter = |index: usize| preds.get(index).map_or(0, |(counter, _)| counter.cast_signed());
-            let step = |index: usize| counter(index) - index.checked_sub(1).map_or(0, counter);
-            put_runs(data, preds.len(), step, put_signed);
-        }),
-    ];
-    for ((column, write), place) in writers.iter_mut().zip(&mut columns) {
-        let start = data.len();
-        write(&mut data);
-        *place = (*column, data.len() - start);
+    let mut columns = Columns::with_capacity(out.capacity().saturating_sub(out.len()));
+    columns.add(spec::KEY, |data| {
+        put_signed(data, -length(ops.len()));
+        ops.iter().for_each(|op| put_bytes(data, op.key.as_bytes()));
+    });
+    columns.add(spec::INSERT, |data| put_unsigned(data, ops.len() as u64));
+    let of_op = |of: fn(&Op) -> u64| move |index: usize| ops.get(index).map_or(0, of);
+    columns.add(spec::ACTION, |data| put_runs(data, ops.len(), of_op(action_code), put_unsigned));
+    columns.add(spec::VALUE_META, |data| put_runs(data, ops.len(), of_op(value_meta), put_unsigned));
+    columns.add(spec::VALUE, |data| ops.iter().for_each(|op| put_value(data, op)));
+    columns.add(spec::PRED_COUNT, |data| put_runs(data, ops.len(), &count, put_unsigned));
+    columns.add(spec::PRED_ACTOR, |data| {
+        let actor = |index: usize| preds.get(index).map_or(0, |(_, actor)| actor_number(*actor));
+        put_runs(data, preds.len(), actor, put_unsigned);
+    });
+    columns.add(spec::PRED_COUNTER, |data| {
+        let counter = |index: usize| preds.get(index).map_or(0, |(counter, _)| counter.cast_signed());
+        let step = |index: usize| counter(index) - index.checked_sub(1).map_or(0, counter);
+        put_runs(data, preds.len(), step, put_signed);
+    });
+    columns.write(out);
+}
+
+/// The columns as they are written: which there are, how long each is, and all their bytes.
+struct Columns {
+    lengths: Vec<(u64, usize)>,
+    data: Vec<u8>,
+}
+
+impl Columns {
+    fn with_capacity(bytes: usize) -> Self {
+        Self { lengths: Vec::with_capacity(8), data: Vec::with_capacity(bytes) }
     }
-    let filled = || columns.iter().filter(|(_, len)| *len > 0);
-    put_unsigned(out, filled().count() as u64);
-    for (column, len) in filled() {
-        put_unsigned(out, *column);
-        put_unsigned(out, *len as u64);
+
+    /// Adds a column, unless nothing is written to it.
+    fn add(&mut self, column: u64, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.data.len();
+        write(&mut self.data);
+        let len = self.data.len() - start;
+        if len > 0 {
+            self.lengths.push((column, len));
+        }
     }
-    out.extend_from_slice(&data);
+
+    fn write(&self, out: &mut Vec<u8>) {
+        put_unsigned(out, self.lengths.len() as u64);
+        for (column, len) in &self.lengths {
+            put_unsigned(out, *column);
+            put_unsigned(out, *len as u64);
+        }
+        out.extend_from_slice(&self.data);
+    }
 }
 
 const fn action_code(op: &Op) -> u64 {

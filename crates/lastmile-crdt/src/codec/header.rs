@@ -95,8 +95,6 @@ pub(super) struct Front<'a> {
     /// The other actors, each as a length byte and 16 bytes.
     pub(super) others: &'a [[u8; 17]],
     pub(super) columns: Columns<'a>,
-    /// The bytes from the list of other actors to the last column.
-    pub(super) operations: &'a [u8],
     pub(super) extra: &'a [u8],
 }
 
@@ -112,16 +110,13 @@ impl<'a> Front<'a> {
         }
         let time = reader.signed()?;
         let message = reader.text()?;
-        let tail = reader.rest();
         let count = reader.count()?;
         let others = reader.take(count.checked_mul(17).ok_or(Malformed::Truncated)?)?.as_chunks::<17>().0;
         if others.iter().any(|actor| actor[0] != 16) {
             return Err(Malformed::BadActor);
         }
         let columns = read_columns(&mut reader)?;
-        let extra = reader.rest();
-        let operations = tail.get(..tail.len() - extra.len()).ok_or(Malformed::Truncated)?;
-        Ok(Self { deps, actor, seq, start_op, time, message, others, columns, operations, extra })
+        Ok(Self { deps, actor, seq, start_op, time, message, others, columns, extra: reader.rest() })
     }
 }
 
@@ -159,6 +154,9 @@ fn read_columns<'a>(reader: &mut Reader<'a>) -> Result<Columns<'a>, Malformed> {
         }
         if last >= Some(column) {
             return Err(Malformed::BadColumns);
+        }
+        if len == 0 {
+            return Err(Malformed::NotCanonical);
         }
         last = Some(column);
         let bytes = Some(reader.take(len)?);

@@ -147,11 +147,11 @@ impl Milestones {
     /// Whether an edit was turned down as a correction: some rejection, within `top` if given, has it and a verification
     /// that has not among its ancestors.
     pub(super) fn is_rejected(&self, history: &History<'_>, edit: Node, top: Option<Node>) -> bool {
-        let mut rejections = self.rejecting.iter().filter(|event| top.is_none_or(|top| history.is_within(**event, top)));
+        let mut rejections =
+            self.rejecting.iter().filter(|event| top.is_none_or(|top| history.is_within(**event, top)));
         rejections.any(|event| {
-            let corrected = |verified: &(Node, Rank)| {
-                history.is_within(verified.0, *event) && !history.is_within(edit, verified.0)
-            };
+            let corrected =
+                |verified: &(Node, Rank)| history.is_within(verified.0, *event) && !history.is_within(edit, verified.0);
             history.is_before(edit, *event) && self.verifying.iter().any(corrected)
         })
     }
@@ -170,11 +170,17 @@ pub(super) fn opposed<'a>(machine: Option<&Machine>, events: &[Event<'a>]) -> Op
         events.iter().map(|event| as_state_event(event).knowing(&event.after)).collect();
     let open = machine.fold(&state_events).open_transition;
     let involved: BTreeSet<usize> = open.iter().flat_map(|(counted, held)| [*counted, *held]).collect();
-    let candidate = |event: &Event<'a>| Candidate { value: event.parts.get("kind").copied(), by: event.by, op: event.op };
+    let candidate =
+        |event: &Event<'a>| Candidate { value: event.parts.get("kind").copied(), by: event.by, op: event.op };
     let candidates: Vec<Candidate<'a>> =
         involved.into_iter().filter_map(|place| events.get(place)).map(candidate).collect();
     let counted = open.first().and_then(|(counted, _)| events.get(*counted));
     let shown = counted.and_then(|event| event.parts.get("kind").copied());
-    (!candidates.is_empty())
-        .then_some(Conflict { field: STATE, kind: ConflictKind::Transition, candidates, shown, base: None })
+    (!candidates.is_empty()).then_some(Conflict {
+        field: STATE,
+        kind: ConflictKind::Transition,
+        candidates,
+        shown,
+        base: None,
+    })
 }

@@ -50,12 +50,7 @@ fn immutable<'g, 'a>(key: &'a str, group: &'g [OpAt<'a>]) -> Outcome<'g, 'a> {
 }
 
 /// `R` and `V`: the highest operation that stands.
-fn register<'g, 'a>(
-    history: &History<'a>,
-    key: &'a str,
-    kind: ConflictKind,
-    group: &'g [OpAt<'a>],
-) -> Outcome<'g, 'a> {
+fn register<'g, 'a>(history: &History<'a>, key: &'a str, kind: ConflictKind, group: &'g [OpAt<'a>]) -> Outcome<'g, 'a> {
     let live = live(history, group, None);
     let shown = live.sets.last().copied();
     (shown, concurrent(history, key, kind, group, &live, shown))
@@ -81,11 +76,7 @@ fn concurrent<'a>(
 }
 
 /// The value that every candidate's author had before: what stood last among their common ancestors.
-fn common_base<'g, 'a>(
-    history: &History<'a>,
-    group: &'g [OpAt<'a>],
-    candidates: &[&OpAt<'a>],
-) -> Option<&'g OpAt<'a>> {
+fn common_base<'g, 'a>(history: &History<'a>, group: &'g [OpAt<'a>], candidates: &[&OpAt<'a>]) -> Option<&'g OpAt<'a>> {
     let is_common = |op: &OpAt<'a>| candidates.iter().all(|candidate| history.is_before(op.node, candidate.node));
     let mut last: Vec<&OpAt<'a>> = Vec::new();
     for op in group.iter().rev().filter(|op| is_common(op)) {

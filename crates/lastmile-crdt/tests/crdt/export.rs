@@ -29,9 +29,9 @@ fn of_record(known: &[Known<'_>]) -> View {
     let record = evaluate(None, known);
     let view = record.values.iter().map(|(key, shown)| {
         let conflict = record.conflicts.iter().find(|conflict| conflict.field == *key);
-        let sides = conflict.filter(|conflict| conflict.kind == ConflictKind::Listed).map(|conflict| {
-            conflict.candidates.iter().filter_map(|side| side.value.cloned()).collect::<Vec<_>>()
-        });
+        let sides = conflict
+            .filter(|conflict| conflict.kind == ConflictKind::Listed)
+            .map(|conflict| conflict.candidates.iter().filter_map(|side| side.value.cloned()).collect::<Vec<_>>());
         let standing = sides.filter(|sides| sides.iter().any(|value| *value != sides[0])).unwrap_or_default();
         ((*key).to_owned(), (shown.value.clone(), standing))
     });
@@ -106,7 +106,9 @@ fn a_fork_is_exported_under_actors_of_its_own() {
     let document = Automerge::load(&exported.bytes).unwrap();
     let standing = oracle::standing_raw(&document, "note");
     assert_eq!(standing.len(), 2);
-    assert!(standing.iter().all(|(_, counter, actor)| *counter == 2 && actor[..16] == author(1).0 && actor.len() == 48));
+    assert!(
+        standing.iter().all(|(_, counter, actor)| *counter == 2 && actor[..16] == author(1).0 && actor.len() == 48)
+    );
     assert_eq!(Some(&standing[1].0), evaluate(None, &known).value("note"));
 }
 

@@ -59,12 +59,15 @@ fn a_bomb_of_two_million_operations_in_about_111_bytes_is_refused_at_once() {
     assert_eq!(read_header(&bytes), Err(Malformed::TooManyOps));
     assert!(start.elapsed().as_millis() < 50);
     // The same claim in any one column alone.
-    for (column, bytes) in [(0x15, rows(&[1, b'a'])), (0x34, number(COUNT as u64)), (0x56, rows(&[0])), (0x70, rows(&[0]))] {
+    for (column, bytes) in
+        [(0x15, rows(&[1, b'a'])), (0x34, number(COUNT as u64)), (0x56, rows(&[0])), (0x70, rows(&[0]))]
+    {
         let raw = Raw::valid().with(column, &bytes);
-        assert!(matches!(refused(&raw), Malformed::BadColumns | Malformed::BadValue), "{column:#x}");
+        assert!(matches!(refused(&raw), Malformed::BadColumns | Malformed::BadValue | Malformed::DuplicateKey));
     }
     // 257 operations are one too many, written out or as runs.
-    let ops: Vec<Op> = (0..257).map(|n| Op { key: n.to_string(), action: Action::Set(Value::Null), pred: vec![] }).collect();
+    let ops: Vec<Op> =
+        (0..257).map(|n| Op { key: n.to_string(), action: Action::Set(Value::Null), pred: vec![] }).collect();
     let parts = ChangeParts { ops: &ops, ..PARTS };
     assert_eq!(encode(&parts), Err(EncodeError::TooManyOps));
     assert!(encode(&ChangeParts { ops: &ops[..256], ..PARTS }).is_ok());
@@ -127,7 +130,8 @@ fn bad_extra_bytes_are_refused() {
     // An author footer of automerge 0.12, short and long salts, anything else.
     let author_footer = vec![1, 3, b'a', b'b', b'c'];
     let endless_footer = [&[1][..], &[0xff; 9], &[0x01]].concat();
-    for extra in [author_footer, endless_footer, salt[..16].to_vec(), [salt, vec![0]].concat(), vec![0], vec![0x54; 17]] {
+    for extra in [author_footer, endless_footer, salt[..16].to_vec(), [salt, vec![0]].concat(), vec![0], vec![0x54; 17]]
+    {
         let refused = refused(&Raw { extra, ..Raw::valid() });
         assert_eq!(refused, Malformed::BadExtra);
         assert!(refused.needs_newer_version());
@@ -259,11 +263,17 @@ fn predecessors_are_sorted_older_and_of_listed_actors() {
     // (1, actor 3), (1, actor 5), (2, actor 3): sorted by counter, then actor.
     assert!(decode(&with(&[0x7d, 1, 2, 1], &[0x7d, 1, 0, 1], 3).chunk()).is_ok());
     assert_eq!(refused(&with(&[0x7d, 2, 1, 1], &[0x7d, 1, 0, 1], 3)), Malformed::BadPredecessor);
-    assert_eq!(refused(&with(&[0x7d, 1, 1, 2], &[0x7d, 1, 0, 1], 3)), Malformed::BadPredecessor);
+    assert_eq!(refused(&with(&[2, 1, 0x7f, 2], &[0x7d, 1, 0, 1], 3)), Malformed::BadPredecessor);
     assert_eq!(refused(&with(&[0x7d, 1, 2, 3], &[0x7d, 1, 0, 1], 3)), Malformed::BadActor);
     assert_eq!(refused(&with(&[0x7d, 1, 2, 1], &[0x7d, 1, 0, 8], 3)), Malformed::BadPredecessor);
-    assert_eq!(refused(&with(&[0x7e, 1, 2], &[0x7e, 0, 0], 2)), Malformed::BadPredecessor);
+    assert_eq!(refused(&with(&[0x7e, 1, 2], &[2, 0], 2)), Malformed::BadPredecessor);
     assert_eq!(refused(&with(&[0x7e, 1, 2], &[0x7e, 0x7f, 5], 2)), Malformed::BadPredecessor);
+    // A listed actor that no predecessor names, the author among the others, others unsorted.
+    assert_eq!(refused(&with(&[2, 1], &[2, 1], 2)), Malformed::NotCanonical);
+    for others in [vec![vec![7; 16], vec![9; 16]], vec![vec![5; 16], vec![3; 16]], vec![vec![3; 16], vec![3; 16]]] {
+        let raw = Raw { others, ..with(&[0x7e, 1, 2], &[2, 1], 2) };
+        assert_eq!(refused(&raw), Malformed::NotCanonical);
+    }
 }
 
 #[test]
@@ -373,6 +383,35 @@ fn a_change_with_wrong_counters_is_not_admitted() {
     }
     let first = ChangeHeader { deps: Vec::new(), ..header };
     assert!(matches!(fixture.admit(&first, &[]), Err(Refused::WrongStartOp { expected: 1, .. })));
+}
+
+#[test]
+fn counters_lifted_by_an_unreadable_change_are_not_admitted() {
+    // An author claims a high start op for a change that nobody can read, then builds on it.
+    let mut fixture = Fixture::new();
+    let root = fixture.changes[0].header();
+    let opaque = |hash: u8, start_op: u64| ChangeHeader {
+        hash: ChangeHash([hash; 32]),
+        deps: vec![root.hash],
+        actor: author(4),
+        seq: 1,
+        start_op,
+        op_count: 256,
+    };
+    for (start_op, founded) in [(1 << 23, true), (1 << 25, false), ((1 << 32) - 300, false)] {
+        let opaque = opaque(0xaa, start_op);
+        fixture.records.insert(opaque.hash, (RECORD, opaque.clone()));
+        let next = ChangeHeader {
+            hash: ChangeHash([0xbb; 32]),
+            deps: vec![opaque.hash],
+            seq: 2,
+            start_op: opaque.max_op() + 1,
+            op_count: 1,
+            ..opaque
+        };
+        let expected = Refused::UnfoundedCounter { held: 258, found: next.start_op };
+        assert_eq!(fixture.admit(&next, &[]), if founded { Ok(()) } else { Err(expected) });
+    }
 }
 
 #[test]

@@ -1,5 +1,13 @@
 //! The tests of `lastmile-crdt`, in one binary.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -7,5 +15,6 @@ mod export;
 mod gate;
 mod histories;
 mod mutations;
+mod node;
 mod oracle;
 mod rules;

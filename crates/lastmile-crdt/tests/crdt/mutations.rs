@@ -75,7 +75,8 @@ fn mutated_changes_never_panic_and_accepted_ones_are_safe() {
             decoded += 1;
             assert_eq!(header.as_ref(), Ok(&change.header()));
             assert_eq!(encode(&change.parts()).unwrap().bytes, bytes, "accepted, but not canonical");
-            if headers.contains_key(&change.hash) || admit(&change.header(), &change.preds(), RECORD, &lookup).is_err() {
+            if headers.contains_key(&change.hash) || admit(&change.header(), &change.preds(), RECORD, &lookup).is_err()
+            {
                 continue;
             }
             admitted += 1;
@@ -123,7 +124,8 @@ fn raw_noise_never_panics() {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     for _ in 0..50_000 {
         let len = rng.random_range(0..120);
-        let noise: Vec<u8> = (0..len).map(|_| if rng.random_bool(0.5) { rng.random_range(0..4) } else { rng.random() }).collect();
+        let noise: Vec<u8> =
+            (0..len).map(|_| if rng.random_bool(0.5) { rng.random_range(0..4) } else { rng.random() }).collect();
         assert!(decode(&noise).is_err());
         assert!(decode(&chunk(1, &noise)).is_err());
         assert!(read_header(&noise).is_err());

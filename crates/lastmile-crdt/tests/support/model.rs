@@ -25,6 +25,9 @@ pub enum Bug {
 
 pub type Rank = (u64, AuthorId, ChangeHash);
 
+/// A conflict: its field and kind, its sides, and the value that shows.
+pub type Listed = (String, ConflictKind, Vec<(Option<Value>, Rank)>, Option<Value>);
+
 /// What both evaluations must agree about, independent of the order in which changes were given.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Snapshot {
@@ -32,19 +35,21 @@ pub struct Snapshot {
     pub values: BTreeMap<String, (Value, Rank)>,
     pub sets: BTreeMap<String, BTreeSet<String>>,
     pub events: Vec<(String, BTreeMap<String, Value>, Rank)>,
-    pub conflicts: Vec<(String, ConflictKind, Vec<(Option<Value>, Rank)>, Option<Value>)>,
+    pub conflicts: Vec<Listed>,
 }
 
 impl Snapshot {
     /// The comparable part of a record, with its `by` places turned into hashes.
     pub fn of(record: &Record<'_>, known: &[Known<'_>]) -> Self {
         let rank = |op: OpId, by: usize| (op.counter, op.actor, known[by].hash);
-        let values = record.values.iter().map(|(key, shown)| {
-            ((*key).to_owned(), (shown.value.clone(), rank(shown.op, shown.by)))
-        });
-        let sets = record.sets.iter().map(|(set, elements)| {
-            ((*set).to_owned(), elements.iter().map(|element| (*element).to_owned()).collect())
-        });
+        let values = record
+            .values
+            .iter()
+            .map(|(key, shown)| ((*key).to_owned(), (shown.value.clone(), rank(shown.op, shown.by))));
+        let sets = record
+            .sets
+            .iter()
+            .map(|(set, elements)| ((*set).to_owned(), elements.iter().map(|element| (*element).to_owned()).collect()));
         let events = record.events.iter().map(|event| {
             let parts = event.parts.iter().map(|(part, value)| ((*part).to_owned(), (*value).clone())).collect();
             (event.id.simple().to_string(), parts, rank(event.op, event.by))
@@ -163,11 +168,14 @@ impl<'a> Model<'a> {
             tops.extend(
                 self.entries
                     .values()
-                    .filter(|entry| entry.change.is_none() && entry.header.holds(pred) && is_ancestor(&entry.header.hash))
+                    .filter(|entry| {
+                        entry.change.is_none() && entry.header.holds(pred) && is_ancestor(&entry.header.hash)
+                    })
                     .map(|entry| entry.header.hash),
             );
             let is_named = named(&earlier);
-            let in_past = self.bug != Bug::NoCausalSupersession && tops.iter().any(|top| self.before(&earlier.hash, top));
+            let in_past =
+                self.bug != Bug::NoCausalSupersession && tops.iter().any(|top| self.before(&earlier.hash, top));
             is_named || in_past
         })
     }
@@ -215,9 +223,13 @@ impl<'a> Model<'a> {
     }
 
     fn of_kind(&self, kinds: &[&str]) -> Vec<(Rank, ChangeHash)> {
-        let kind_of = |parts: &BTreeMap<String, Value>| parts.get("kind").and_then(|kind| kind.as_str().map(str::to_owned));
+        let kind_of =
+            |parts: &BTreeMap<String, Value>| parts.get("kind").and_then(|kind| kind.as_str().map(str::to_owned));
         let events = self.events().into_iter();
-        events.filter(|(_, parts, ..)| kind_of(parts).is_some_and(|kind| kinds.contains(&kind.as_str()))).map(|e| (e.2, e.3)).collect()
+        events
+            .filter(|(_, parts, ..)| kind_of(parts).is_some_and(|kind| kinds.contains(&kind.as_str())))
+            .map(|e| (e.2, e.3))
+            .collect()
     }
 
     /// The causally last verification, of several the lowest; of all, or of those strictly before a change.
@@ -228,7 +240,8 @@ impl<'a> Model<'a> {
         let mut all = self.of_kind(&["verify", "accept"]);
         all.retain(|(_, hash)| before.is_none_or(|top| self.before(hash, &top)));
         // Of several in one change the last stands for it.
-        let last_of = |hash: &ChangeHash| all.iter().filter(|(_, other)| other == hash).map(|(rank, _)| *rank).max().unwrap();
+        let last_of =
+            |hash: &ChangeHash| all.iter().filter(|(_, other)| other == hash).map(|(rank, _)| *rank).max().unwrap();
         let tops = all.iter().filter(|(_, hash)| !all.iter().any(|(_, other)| self.before(hash, other)));
         tops.min_by_key(|(_, hash)| last_of(hash)).map(|(_, hash)| *hash)
     }
@@ -238,9 +251,9 @@ impl<'a> Model<'a> {
         self.of_kind(&["reject"]).iter().any(|(_, reject)| {
             self.within(reject, top)
                 && self.before(&at.hash, reject)
-                && verifying.iter().any(|(_, verify)| {
-                    self.within(verify, Some(*reject)) && !self.within(&at.hash, Some(*verify))
-                })
+                && verifying
+                    .iter()
+                    .any(|(_, verify)| self.within(verify, Some(*reject)) && !self.within(&at.hash, Some(*verify)))
         })
     }
 
@@ -261,7 +274,8 @@ impl<'a> Model<'a> {
     pub fn snapshot(&self) -> Snapshot {
         let visible = |entry: &&Entry<'a>| entry.change.is_some();
         let heads = self.entries.values().filter(visible).map(|entry| entry.header.hash);
-        let covered = |hash: &ChangeHash| self.entries.values().filter(visible).any(|later| later.ancestors.contains(hash));
+        let covered =
+            |hash: &ChangeHash| self.entries.values().filter(visible).any(|later| later.ancestors.contains(hash));
         let mut snapshot = Snapshot { heads: heads.filter(|hash| !covered(hash)).collect(), ..Snapshot::default() };
         for (id, parts, rank, _) in self.events() {
             snapshot.events.push((id, parts, rank));

@@ -139,8 +139,8 @@ impl Story {
         // Nothing shows that Automerge does not have.
         let keys: BTreeSet<String> = oracle::keys(document).into_iter().collect();
         let registers = ["note", "venue", "later", "id_no", "served", "held_on"];
-        let extra = snapshot.values.keys().filter(|key| registers.contains(&key.as_str()) && !keys.contains(*key));
-        match extra.filter(|key| !verified || !matches!(key.as_str(), "served" | "held_on")).next() {
+        let mut extra = snapshot.values.keys().filter(|key| registers.contains(&key.as_str()) && !keys.contains(*key));
+        match extra.find(|key| !verified || !matches!(key.as_str(), "served" | "held_on")) {
             Some(key) => Err(format!("seed {seed}: {key} shows although nothing stands")),
             None => Ok(()),
         }
@@ -163,9 +163,8 @@ impl Story {
         for (place, change) in self.changes.iter().enumerate().filter(|(_, change)| !change.deps.is_empty()) {
             change.ops.iter().for_each(|op| on_key.entry(&op.key).or_default().push(place));
         }
-        let concurrent = |places: &Vec<usize>| {
-            places.iter().any(|a| places.iter().any(|b| a < b && !past[*b].contains(a)))
-        };
+        let concurrent =
+            |places: &Vec<usize>| places.iter().any(|a| places.iter().any(|b| a < b && !past[*b].contains(a)));
         let mut seqs = BTreeSet::new();
         Traits {
             same_field: on_key.values().any(concurrent),
@@ -221,8 +220,14 @@ impl Teller {
         if plot.clones() {
             replicas.truncate(3);
         }
-        let story =
-            Story { seed, plot, changes: Vec::new(), bytes: Vec::new(), hidden: BTreeSet::new(), documents: Vec::new() };
+        let story = Story {
+            seed,
+            plot,
+            changes: Vec::new(),
+            bytes: Vec::new(),
+            hidden: BTreeSet::new(),
+            documents: Vec::new(),
+        };
         let mut teller = Self { story, replicas, headers: HashMap::new(), events: 0, time: 1_764_000_000 };
         teller.create(0, rng);
         if teller.replicas.len() > 1 && rng.random_bool(0.3) {
@@ -297,7 +302,7 @@ impl Teller {
                 32 => vec![Edit::set("later", Value::Uint(rng.random_range(0..3)))],
                 33 if self.events > 0 => {
                     let number = rng.random_range(0..self.events);
-                    vec![Edit::set(event_key(number, *["kind", "why"].choose(rng).unwrap()), "verify")]
+                    vec![Edit::set(event_key(number, ["kind", "why"].choose(rng).unwrap()), "verify")]
                 }
                 _ => {
                     self.events += 1;
@@ -324,7 +329,9 @@ impl Teller {
         if let Some(document) = &replica.document {
             // Automerge writes nothing, or a deletion of the losers, where the value that shows is put again.
             edits.retain(|edit| match edit {
-                Edit::Set { key, value } => oracle::standing(document, key).last().map(|(shown, _)| shown) != Some(value),
+                Edit::Set { key, value } => {
+                    oracle::standing(document, key).last().map(|(shown, _)| shown) != Some(value)
+                }
                 Edit::Remove { key } => !oracle::standing(document, key).is_empty(),
             });
         }
@@ -375,9 +382,10 @@ fn careless(made: Made, changes: &[Change], knows: &BTreeSet<usize>, rng: &mut C
     let mut change = made.change.clone();
     for op in &mut change.ops {
         op.pred.retain(|_| rng.random_bool(0.6));
-        if rng.random_bool(0.4) {
-            let places: Vec<usize> = knows.iter().copied().collect();
-            let other = &changes[*places.choose(rng).unwrap_or(&0)];
+        let places: Vec<usize> = knows.iter().copied().collect();
+        let strayed = rng.random_bool(0.4);
+        if let Some(place) = places.choose(rng).filter(|_| strayed) {
+            let other = &changes[*place];
             op.pred.push(other.op_id(rng.random_range(0..other.ops.len())));
         }
         op.pred.sort_unstable();

@@ -69,11 +69,17 @@ impl SqliteStorage {
 
     pub(super) fn write_scope(&mut self, scope: &Scope) -> Result<u32, StoreError> {
         let doing = "adding a scope";
-        self.run(doing, "INSERT OR IGNORE INTO scope (kind, code) VALUES (?1, ?2)", (scope.kind() as u8, scope.code()))?;
+        self.run(
+            doing,
+            "INSERT OR IGNORE INTO scope (kind, code) VALUES (?1, ?2)",
+            (scope.kind() as u8, scope.code()),
+        )?;
         self.connection
-            .query_row("SELECT no FROM scope WHERE kind = ?1 AND code = ?2", (scope.kind() as u8, scope.code()), |row| {
-                row.get(0)
-            })
+            .query_row(
+                "SELECT no FROM scope WHERE kind = ?1 AND code = ?2",
+                (scope.kind() as u8, scope.code()),
+                |row| row.get(0),
+            )
             .map_err(self.explain(doing))
     }
 
@@ -155,12 +161,14 @@ impl SqliteStorage {
 
     pub(super) fn write_receipt(&mut self, receipt: &StoredReceipt) -> Result<(), StoreError> {
         let sql = "INSERT OR REPLACE INTO receipt (scope, author, epoch, seq, chain, signature) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        let stored = (receipt.scope, receipt.author.0, receipt.epoch.0, receipt.seq, receipt.chain.0, receipt.signature);
+        let stored =
+            (receipt.scope, receipt.author.0, receipt.epoch.0, receipt.seq, receipt.chain.0, receipt.signature);
         self.run("writing a receipt", sql, stored).map(drop)
     }
 
     pub(super) fn read_receipts(&self) -> Result<Vec<StoredReceipt>, StoreError> {
-        let sql = "SELECT scope, author, epoch, seq, chain, signature FROM receipt ORDER BY scope, author, epoch, seq, chain";
+        let sql =
+            "SELECT scope, author, epoch, seq, chain, signature FROM receipt ORDER BY scope, author, epoch, seq, chain";
         self.rows("reading receipts", sql, [], |row| {
             Ok(StoredReceipt {
                 scope: row.get(0)?,
@@ -188,7 +196,8 @@ impl SqliteStorage {
     }
 
     pub(super) fn read_pendings(&self) -> Result<Vec<Pending>, StoreError> {
-        let sql = "SELECT scope, author, first, last, chain, changes, packed FROM pending ORDER BY scope, author, first, no";
+        let sql =
+            "SELECT scope, author, first, last, chain, changes, packed FROM pending ORDER BY scope, author, first, no";
         self.rows("reading pending batches", sql, [], |row| {
             Ok(Pending {
                 scope: row.get(0)?,
@@ -204,8 +213,7 @@ impl SqliteStorage {
 
     pub(super) fn write_odd(&mut self, odd: &Odd) -> Result<(), StoreError> {
         let sql = "INSERT OR REPLACE INTO odd (scope, position, state, reason, record_type, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        let stored =
-            (odd.scope, odd.position.0, odd.state as u8, &odd.reason, &odd.record_type, odd.record.as_bytes());
+        let stored = (odd.scope, odd.position.0, odd.state as u8, &odd.reason, &odd.record_type, odd.record.as_bytes());
         self.run("noting a change's state", sql, stored).map(drop)
     }
 

@@ -64,7 +64,11 @@ pub(super) fn reader(layout: &Arc<Layout>) -> Result<Box<dyn Storage>, StoreErro
 }
 
 /// Opens a reading handle on a file that this program may have open nowhere else.
-pub(super) fn reader_at(path: &Path, options: &OpenOptions, catalogue: &Catalogue) -> Result<Box<dyn Storage>, StoreError> {
+pub(super) fn reader_at(
+    path: &Path,
+    options: &OpenOptions,
+    catalogue: &Catalogue,
+) -> Result<Box<dyn Storage>, StoreError> {
     let connection = connect(path, options, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     migrate::refuse_foreign(&connection, path)?;
     drop(connection);
@@ -80,13 +84,16 @@ fn lock_path(path: &Path) -> PathBuf {
 fn take_lock(path: &Path) -> Result<std::fs::File, StoreError> {
     use std::io::ErrorKind;
     let lock = lock_path(path);
-    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(|error| {
-        match error.kind() {
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly { path: path.to_owned() },
-            ErrorKind::StorageFull => StoreError::DiskFull,
-            _ => StoreError::engine("creating the lock file", error),
-        }
-    })?;
+    let file =
+        std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(
+            |error| match error.kind() {
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                    StoreError::ReadOnly { path: path.to_owned() }
+                }
+                ErrorKind::StorageFull => StoreError::DiskFull,
+                _ => StoreError::engine("creating the lock file", error),
+            },
+        )?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),

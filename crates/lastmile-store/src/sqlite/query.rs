@@ -73,13 +73,15 @@ fn compile(query: &Query, view: &ViewTable) -> Result<Compiled, StoreError> {
     match &query.within {
         Within::All => {}
         // A whole scope is one range of row numbers, already in order; the index by id would give it in another one.
-        Within::Scopes(scopes) if scopes.len() == 1 && !uses_index(query, view) => {
+        Within::Scopes(scopes) if scopes.len() == 1 && query.find.is_none() && !uses_index(query, view) => {
             let (low, high) = rec_range(scopes.first().copied().unwrap_or_default());
             conditions.push(format!("v._rec BETWEEN {low} AND {high}"));
         }
         Within::Scopes(scopes) => {
             let list: Vec<String> = scopes.iter().map(u32::to_string).collect();
-            conditions.push(format!("v._scope IN ({})", list.join(",")));
+            // Few rows hold the words sought: they are looked up, and the scope is checked on each.
+            let plain = if query.find.is_some() { "+" } else { "" };
+            conditions.push(format!("{plain}v._scope IN ({})", list.join(",")));
         }
     }
     for condition in &query.conditions {

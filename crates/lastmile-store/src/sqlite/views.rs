@@ -66,10 +66,8 @@ impl Statements {
             let _ = write!(marks, ", ?{mark}");
             let _ = write!(sets, ", \"{column_name}\" = ?{mark}");
             if column.indexed {
-                let _ = write!(
-                    indexes,
-                    "CREATE INDEX \"{name}.{column_name}\" ON v_{name} (_scope, \"{column_name}\");"
-                );
+                let _ =
+                    write!(indexes, "CREATE INDEX \"{name}.{column_name}\" ON v_{name} (_scope, \"{column_name}\");");
             }
         }
         create.push_str("); ");
@@ -93,7 +91,9 @@ impl Statements {
             insert: format!("INSERT INTO v_{name} ({names}) VALUES ({marks}) ON CONFLICT (_scope, _id) DO NOTHING"),
             update: format!("UPDATE v_{name} SET {sets} WHERE _rec = ?1"),
             delete: format!("DELETE FROM v_{name} WHERE _rec = ?1"),
-            find_put: find(format!("INSERT OR REPLACE INTO find_{name}_words (rowid, words, initials) VALUES (?1, ?2, ?3)")),
+            find_put: find(format!(
+                "INSERT OR REPLACE INTO find_{name}_words (rowid, words, initials) VALUES (?1, ?2, ?3)"
+            )),
             find_remove: find(format!("DELETE FROM find_{name}_words WHERE rowid = ?1")),
             clear: format!(
                 "DELETE FROM v_{name};{}",
@@ -119,8 +119,7 @@ pub(super) fn prepare_tables(
     if found.as_deref() == Some(shape.as_bytes()) {
         return Ok(());
     }
-    let transaction =
-        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(failed)?;
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(failed)?;
     let old: Vec<String> = {
         let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' \
                    AND (name GLOB 'v_*' OR (name GLOB 'find_*' AND sql GLOB 'CREATE VIRTUAL*'))";
@@ -160,10 +159,7 @@ pub(super) fn rec_range(scope: u32) -> (i64, i64) {
 
 impl SqliteStorage {
     fn statements(&self, type_no: usize) -> Result<&Statements, StoreError> {
-        self.layout
-            .statements
-            .get(type_no)
-            .ok_or_else(|| StoreError::NoType { name: format!("number {type_no}") })
+        self.layout.statements.get(type_no).ok_or_else(|| StoreError::NoType { name: format!("number {type_no}") })
     }
 
     pub(super) fn read_head(&self, scope: u32, type_no: usize, id: RecordId) -> Result<Option<RowHead>, StoreError> {
@@ -190,8 +186,7 @@ impl SqliteStorage {
         let (low, high) = rec_range(scope);
         let sql = &self.statements(type_no)?.last;
         let mut statement = self.connection.prepare_cached(sql).map_err(self.explain(doing))?;
-        let last: Option<i64> =
-            statement.query_row((low, high), |row| row.get(0)).map_err(self.explain(doing))?;
+        let last: Option<i64> = statement.query_row((low, high), |row| row.get(0)).map_err(self.explain(doing))?;
         Ok(last.unwrap_or(low).saturating_add(1))
     }
 
@@ -225,12 +220,7 @@ impl SqliteStorage {
         .map(drop)
     }
 
-    pub(super) fn insert_row(
-        &mut self,
-        scope: u32,
-        type_no: usize,
-        row: &ViewRow<'_, '_>,
-    ) -> Result<bool, StoreError> {
+    pub(super) fn insert_row(&mut self, scope: u32, type_no: usize, row: &ViewRow<'_, '_>) -> Result<bool, StoreError> {
         let rec = self.next_rec(scope, type_no)?;
         if self.write_row(rec, scope, &self.statements(type_no)?.insert, row)? == 0 {
             return Ok(false);

@@ -7,7 +7,7 @@ use lastmile_crdt::Edit;
 use lastmile_log::{AuthorKey, Certificate, Deployment, Issuer, Seal};
 use lastmile_model::{AuthorId, Catalogue, RecordId, Scope, Value};
 use lastmile_store::storage::Storage;
-use lastmile_store::{Durability, Fate, Incoming, NewCommit, RecordEdit, Saved, Store, ViewMode};
+use lastmile_store::{Durability, Fate, Incoming, NewCommit, Outgoing, RecordEdit, Saved, Store, ViewMode};
 use uuid::Uuid;
 
 pub const COMMUNITY: &str = "430103005010";
@@ -129,28 +129,32 @@ pub fn seal(store: &mut Store, by: u8) {
 
 /// Sends everything `from` holds to `to`; returns what became of each batch.
 pub fn send(from: &mut Store, to: &mut Store, mode: ViewMode) -> Vec<Fate> {
-    let after = after(from, to);
-    let (batches, whole) = from.outgoing(&scope(), &after, usize::MAX).unwrap();
-    assert!(whole);
+    let batches = outgoing(from, to);
     let incoming: Vec<Incoming> =
         batches.into_iter().map(|batch| Incoming { packed: batch.packed, seals: batch.seals }).collect();
     let outcomes = to.ingest(incoming, mode, Durability::Full).unwrap();
     outcomes.into_iter().map(|outcome| outcome.fate).collect()
 }
 
-/// Where `to` stands in the logs of `from`: its heads where those are shared, otherwise the last seal that both know.
-fn after(from: &mut Store, to: &mut Store) -> Vec<(lastmile_log::Segment, u64)> {
-    let mut after = Vec::new();
-    for entry in to.vector(&scope()).entries() {
-        let author = entry.segment.author;
-        let mut known = vec![(entry.seq, entry.chain)];
-        known.extend(to.seals_of(&scope(), author).unwrap().into_iter().rev());
-        let shared = known.into_iter().find_map(|(seq, chain)| {
-            Some((from.piece_with(&scope(), author, seq, chain).unwrap()?, seq))
-        });
-        after.extend(shared);
+/// What `to` lacks of the logs of `from`: beyond its heads where those are shared, otherwise beyond the last seal that both know.
+pub fn outgoing(from: &mut Store, to: &mut Store) -> Vec<Outgoing> {
+    let mut batches = Vec::new();
+    let mut heads: Vec<_> = from.vector(&scope()).entries().collect();
+    heads.sort_by_key(|entry| (entry.segment.author != author(OFFICE), entry.segment.start));
+    for entry in heads {
+        let mine = from.positions(&scope(), entry.segment.author).unwrap();
+        let theirs = to.positions(&scope(), entry.segment.author).unwrap();
+        let known = |position: &(u64, _)| theirs.iter().any(|(_, path)| path.contains(position));
+        if known(&(entry.seq, entry.chain)) {
+            continue;
+        }
+        let path = &mine.iter().find(|(segment, _)| *segment == entry.segment).unwrap().1;
+        let after = path.iter().filter(|position| known(position)).map(|position| position.0).max().unwrap_or(0);
+        let (read, whole) = from.path_batches(&scope(), &entry.segment, after, u64::MAX).unwrap();
+        assert!(whole);
+        batches.extend(read);
     }
-    after
+    batches
 }
 
 pub fn digest(store: &Store) -> [u8; 32] {

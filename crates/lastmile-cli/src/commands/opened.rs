@@ -1,0 +1,160 @@
+//! Opening what a command works on, and saying in the program's words why it failed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lastmile_client::{ClientError, Replica, ReplicaOptions};
+use lastmile_model::{Catalogue, RecordId, Scope};
+use lastmile_store::query::{Query, Test};
+use lastmile_store::sqlite::{OpenOptions, SqliteStorage};
+use lastmile_store::storage::Cell;
+use lastmile_store::{Reader, StoreError};
+use uuid::Uuid;
+
+use crate::args::DataDir;
+use crate::args::values::RecordRef;
+use crate::dirs::Holder;
+use crate::error::{CliError, Exit};
+use crate::messages::{Language, key};
+use crate::output::Output;
+
+/// Says what a store refused.
+pub(super) fn store_error(error: StoreError) -> CliError {
+    let new = |exit, key| CliError::new(exit, key).with("reason", &error);
+    let named = match &error {
+        StoreError::DiskFull => new(Exit::Storage, key!("error.disk_full")),
+        StoreError::ReadOnly { path } => new(Exit::Storage, key!("error.read_only")).with("file", path.display()),
+        StoreError::InUse { path } => new(Exit::Storage, key!("error.in_use")).with("file", path.display()),
+        StoreError::Newer { path, .. } => new(Exit::Storage, key!("error.newer")).with("file", path.display()),
+        StoreError::NotAReplica { path } => new(Exit::NotFound, key!("error.not_a_replica")).with("file", path.display()),
+        StoreError::WrongKey { path } => new(Exit::Storage, key!("error.wrong_key")).with("file", path.display()),
+        StoreError::NoType { name } => new(Exit::NotFound, key!("error.no_type")).with("type", name),
+        StoreError::NoColumn { record_type, column } => {
+            new(Exit::NotFound, key!("error.no_field")).with("type", record_type).with("field", column)
+        }
+        StoreError::NoRecord { id, .. } => new(Exit::NotFound, key!("error.no_record")).with("id", id),
+        StoreError::Damaged { .. } | StoreError::BadBatch(_) => {
+            new(Exit::Damage, key!("error.damaged")).cure(key!("cure.damaged"))
+        }
+        StoreError::Edit(_) | StoreError::Pack(_) | StoreError::Limit { .. } => new(Exit::Refused, key!("error.not_saved")),
+        _ => new(Exit::Storage, key!("error.storage")),
+    };
+    named.because(error)
+}
+
+/// Says what a device refused.
+pub(super) fn client_error(error: ClientError, language: Language) -> CliError {
+    let new = |exit, key| CliError::new(exit, key).with("reason", &error);
+    match error {
+        ClientError::Store(error) => store_error(error),
+        ClientError::Invalid(problems) => {
+            let texts: Vec<String> = problems
+                .iter()
+                .map(|problem| if language == Language::Chinese { problem.zh() } else { problem.en() })
+                .collect();
+            CliError::new(Exit::Refused, key!("error.invalid")).with("problems", texts.join("\n  "))
+        }
+        ClientError::NotNow { ref event, ref state, .. } => {
+            CliError::new(Exit::Refused, key!("error.not_now")).with("event", event).with("state", state)
+        }
+        ClientError::NoReplica { ref folder } => CliError::new(Exit::NotFound, key!("error.no_replica"))
+            .with("folder", folder.display())
+            .cure(key!("cure.no_replica")),
+        ClientError::Exists { ref folder } => {
+            CliError::new(Exit::Refused, key!("error.replica_exists")).with("folder", folder.display())
+        }
+        ClientError::Unreachable { ref relay, .. } => {
+            new(Exit::Network, key!("error.unreachable")).with("relay", relay).cure(key!("cure.unreachable"))
+        }
+        ClientError::NotARelay { ref relay, ref found } => CliError::new(Exit::Network, key!("error.not_a_relay"))
+            .with("relay", relay)
+            .with("found", found)
+            .cure(key!("cure.not_a_relay")),
+        ClientError::Refused { .. } => new(Exit::NotPermitted, key!("error.relay_refused")),
+        ClientError::NotABundle { .. } => new(Exit::Refused, key!("error.not_a_bundle")),
+        _ => new(Exit::Storage, key!("error.storage")),
+    }
+}
+
+/// The folder that a command's options name.
+pub(super) fn folder(data: &DataDir, holder: Holder) -> Result<PathBuf, CliError> {
+    data.resolve(holder).ok_or_else(|| CliError::new(Exit::Usage, key!("error.no_folder")))
+}
+
+/// Opens the device's replica.
+pub(super) fn replica(data: &DataDir, output: &Output) -> Result<Replica, CliError> {
+    let folder = folder(data, Holder::Device)?;
+    Replica::open(&folder, ReplicaOptions::default()).map_err(|error| client_error(error, output.messages().language()))
+}
+
+/// Opens a reader on the replica of a device or a relay, whichever the folder holds.
+pub(super) fn reader(data: &DataDir, holder: Holder) -> Result<Reader, CliError> {
+    let folder = folder(data, holder)?;
+    let file = [folder.join("replica.db"), folder.join("relay.db")].into_iter().find(|file| file.exists());
+    let Some(file) = file else {
+        return Err(CliError::new(Exit::NotFound, key!("error.no_replica"))
+            .with("folder", folder.display())
+            .cure(key!("cure.no_replica")));
+    };
+    let catalogue = Catalogue::builtin();
+    let storage = SqliteStorage::open_reader(&file, &OpenOptions::default(), catalogue).map_err(store_error)?;
+    Reader::new(storage, Arc::new(catalogue.clone())).map_err(store_error)
+}
+
+/// A runtime for the commands that speak with others.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::new(Exit::Failed, key!("error.runtime")).because(error))
+}
+
+/// A record found by the beginning of its id.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub record_type: String,
+    pub id: RecordId,
+    pub scope: Scope,
+}
+
+/// The lowest and highest id that begin with these hexadecimal digits.
+fn bounds(digits: &str) -> (Vec<u8>, Vec<u8>) {
+    let fill = |filler: char| {
+        let mut text = digits.to_owned();
+        text.extend(std::iter::repeat_n(filler, 32usize.saturating_sub(digits.len())));
+        Uuid::try_parse(&text).map_or_else(|_| Vec::new(), |id| id.as_bytes().to_vec())
+    };
+    (fill('0'), fill('f'))
+}
+
+/// Finds the one record whose id begins so; of one type, or of any.
+pub(super) fn find_record(reader: &mut Reader, id: &RecordRef, record_type: Option<&str>) -> Result<Found, CliError> {
+    let scopes = reader.scopes().map_err(store_error)?;
+    let (low, high) = bounds(id.digits());
+    let catalogue = Arc::clone(reader.catalogue());
+    let mut found: Vec<Found> = Vec::new();
+    for (type_no, known) in catalogue.types().iter().enumerate() {
+        if record_type.is_some_and(|wanted| wanted != known.name) {
+            continue;
+        }
+        let mut query = Query::new(type_no, &[])
+            .filter("id", Test::AtLeast, Cell::Blob(low.clone().into()))
+            .filter("id", Test::AtMost, Cell::Blob(high.clone().into()));
+        query.limit = Some(20);
+        for row in reader.rows(&query).map_err(store_error)? {
+            let scope = scopes.iter().find(|(no, _)| *no == row.scope).map(|(_, scope)| scope.clone());
+            found.extend(scope.map(|scope| Found { record_type: known.name.clone(), id: row.id, scope }));
+        }
+    }
+    let first = found.first().cloned();
+    let ids: std::collections::BTreeSet<RecordId> = found.iter().map(|one| one.id).collect();
+    match (first, ids.len()) {
+        (Some(first), 1) => Ok(first),
+        (Some(_), _) => {
+            let list: Vec<String> = ids.iter().take(8).map(ToString::to_string).collect();
+            Err(CliError::new(Exit::NotFound, key!("error.several_records")).with("ids", list.join(" ")))
+        }
+        (None, _) => Err(CliError::new(Exit::NotFound, key!("error.no_record")).with("id", id.digits())),
+    }
+}

@@ -1,0 +1,235 @@
+//! `device script`: JSON lines in, JSON lines out, so that any language can drive a replica.
+//!
+//! Each line is one object with `do`: `add`, `edit`, `event`, `show`, `find`, `list`, `status` or `sync`. Its answer is one line with `ok`
+//! and the result, or with `error`, written once the result is on disk.
+
+use std::io::{BufRead as _, Write as _};
+use std::path::Path;
+
+use lastmile_client::Replica;
+use lastmile_model::input::Entry;
+use lastmile_model::{RecordId, input};
+use lastmile_store::query::Query;
+use serde::Deserialize;
+use serde_json::{Map, Value as Json, json};
+
+use super::device::{acting, with_context};
+use super::opened::{client_error, replica, runtime, store_error};
+use super::shown::{cell_json, record_json};
+use crate::args::device::Script;
+use crate::error::{CliError, Exit};
+use crate::messages::{Language, key};
+use crate::output::Output;
+
+/// One line of a script.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+enum Step {
+    /// Makes a record.
+    Add {
+        #[serde(rename = "type")]
+        record_type: String,
+        fields: Map<String, Json>,
+        #[serde(default)]
+        acting: Option<String>,
+        #[serde(default)]
+        events: Vec<Happening>,
+    },
+    /// Edits a record.
+    Edit {
+        #[serde(rename = "type")]
+        record_type: String,
+        id: String,
+        fields: Map<String, Json>,
+        #[serde(default)]
+        acting: Option<String>,
+    },
+    /// Adds an event to a record.
+    Event {
+        #[serde(rename = "type")]
+        record_type: String,
+        id: String,
+        kind: String,
+        #[serde(default)]
+        parts: Map<String, Json>,
+        #[serde(default)]
+        acting: Option<String>,
+    },
+    /// Shows a record.
+    Show {
+        #[serde(rename = "type")]
+        record_type: String,
+        id: String,
+    },
+    /// Finds records by words.
+    Find {
+        #[serde(rename = "type")]
+        record_type: String,
+        text: String,
+        #[serde(default = "few")]
+        limit: usize,
+    },
+    /// Lists records.
+    List {
+        #[serde(rename = "type")]
+        record_type: String,
+        columns: Vec<String>,
+        #[serde(default = "many")]
+        limit: usize,
+    },
+    /// Tells what is unsent.
+    Status {},
+    /// Makes one exchange with the relay.
+    Sync {},
+}
+
+/// An event of a record that is being made.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Happening {
+    kind: String,
+    #[serde(default)]
+    parts: Map<String, Json>,
+}
+
+const fn few() -> usize {
+    8
+}
+
+const fn many() -> usize {
+    100
+}
+
+/// Runs a script line by line.
+pub(super) fn run(args: &Script, output: &mut Output) -> Result<Exit, CliError> {
+    let replica = replica(&args.data, output)?;
+    let language = output.messages().language();
+    let reading = |error| CliError::reading(&args.file, error);
+    let input: Box<dyn std::io::BufRead> = if args.file == Path::new("-") {
+        Box::new(std::io::BufReader::new(std::io::stdin()))
+    } else {
+        Box::new(std::io::BufReader::new(std::fs::File::open(&args.file).map_err(reading)?))
+    };
+    let runtime = runtime()?;
+    let mut failures = 0u64;
+    let mut out = std::io::stdout();
+    for (number, line) in (1u64..).zip(input.lines()) {
+        let line = line.map_err(reading)?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let answer = match serde_json::from_str::<Step>(&line) {
+            Ok(step) => step_of(&replica, &runtime, step, language),
+            Err(error) => {
+                Err(CliError::new(Exit::Refused, key!("error.script_line")).with("line", number).with("reason", error))
+            }
+        };
+        let document = match answer {
+            Ok(result) => json!({"line": number, "ok": result}),
+            Err(error) => {
+                failures += 1;
+                let text = error.message(output.messages());
+                json!({"line": number, "error": {"code": error.exit().name(), "key": error.key().name(), "message": text}})
+            }
+        };
+        writeln!(out, "{document}").and_then(|()| out.flush()).map_err(CliError::output)?;
+        if failures > 0 && !args.keep_going {
+            break;
+        }
+    }
+    replica.close().map_err(|error| client_error(error, language))?;
+    Ok(if failures == 0 { Exit::Done } else { Exit::Partial })
+}
+
+fn id_of(text: &str) -> Result<RecordId, CliError> {
+    text.parse().map_err(|_| CliError::new(Exit::Refused, key!("error.no_record")).with("id", text))
+}
+
+/// Parts of an event as the texts they are typed as.
+fn parts(parts: &Map<String, Json>) -> Vec<(String, String)> {
+    let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    parts.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
+fn borrowed(parts: &[(String, String)]) -> Vec<(&str, &str)> {
+    parts.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+fn step_of(
+    replica: &Replica,
+    runtime: &tokio::runtime::Runtime,
+    step: Step,
+    language: Language,
+) -> Result<Json, CliError> {
+    let failed = |error| client_error(error, language);
+    let invalid = |problems| client_error(lastmile_client::ClientError::Invalid(problems), language);
+    let known = |name: &str| {
+        let found = replica.catalogue().get(name).map(|(no, known)| (no, known.clone()));
+        found.ok_or_else(|| CliError::new(Exit::NotFound, key!("error.no_type")).with("type", name))
+    };
+    match step {
+        Step::Add { record_type, fields, acting: person, events } => {
+            let (_, kind) = known(&record_type)?;
+            let entered = with_context(|context| {
+                let mut entered = input::enter_json(&kind, &fields, context)?;
+                input::with_defaults(&kind, &mut entered, context);
+                Ok(entered)
+            })
+            .map_err(invalid)?;
+            let mut draft = replica.draft(acting(person.as_deref()));
+            let id = draft.create(&record_type, Entry::from(entered)).map_err(failed)?;
+            for event in &events {
+                draft.event(&record_type, id, &event.kind, &borrowed(&parts(&event.parts))).map_err(failed)?;
+            }
+            draft.save().map_err(failed)?;
+            Ok(json!({"type": record_type, "id": id.to_string()}))
+        }
+        Step::Edit { record_type, id, fields, acting: person } => {
+            let (_, kind) = known(&record_type)?;
+            let entered = with_context(|context| input::enter_json(&kind, &fields, context)).map_err(invalid)?;
+            let mut draft = replica.draft(acting(person.as_deref()));
+            draft.edit(&record_type, id_of(&id)?, Entry::from(entered)).map_err(failed)?;
+            let saved = draft.save().map_err(failed)?;
+            Ok(json!({"changes": saved.iter().map(|one| one.changes).sum::<usize>()}))
+        }
+        Step::Event { record_type, id, kind, parts: given, acting: person } => {
+            let mut draft = replica.draft(acting(person.as_deref()));
+            draft.event(&record_type, id_of(&id)?, &kind, &borrowed(&parts(&given))).map_err(failed)?;
+            let saved = draft.save().map_err(failed)?;
+            Ok(json!({"changes": saved.iter().map(|one| one.changes).sum::<usize>()}))
+        }
+        Step::Show { record_type, id } => {
+            let (_, kind) = known(&record_type)?;
+            Ok(record_json(&replica.record(&record_type, id_of(&id)?).map_err(failed)?, &kind))
+        }
+        Step::Find { record_type, text, limit } => {
+            let (type_no, _) = known(&record_type)?;
+            let mut query = Query::new(type_no, &[]);
+            query.find = Some(text);
+            query.limit = Some(limit);
+            let rows = replica.read(|reader| reader.rows(&query)).map_err(store_error)?;
+            Ok(json!(rows.iter().map(|row| row.id.to_string()).collect::<Vec<_>>()))
+        }
+        Step::List { record_type, columns, limit } => {
+            let (type_no, kind) = known(&record_type)?;
+            let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+            let mut query = Query::new(type_no, &names);
+            query.limit = Some(limit);
+            let rows = replica.read(|reader| reader.rows(&query)).map_err(store_error)?;
+            let objects: Vec<Json> = rows
+                .iter()
+                .map(|row| {
+                    let mut object = Map::new();
+                    object.insert("id".to_owned(), json!(row.id.to_string()));
+                    for (name, cell) in columns.iter().zip(&row.cells) {
+                        object.insert(name.clone(), cell_json(cell, kind.field(name).map(|(_, field)| field)));
+                    }
+                    Json::Object(object)
+                })
+                .collect();
+            Ok(json!(objects))
+        }
+        Step::Status {} => Ok(json!(replica.status().map_err(failed)?)),
+        Step::Sync {} => Ok(json!(runtime.block_on(replica.sync()).map_err(failed)?)),
+    }
+}

@@ -1,0 +1,305 @@
+//! The devices of a run: enrolled, recording offline, syncing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lastmile_client::auto::Pace;
+use lastmile_client::{AutoSync, Replica, ReplicaOptions, SyncPhase};
+use lastmile_crdt::Edit;
+use lastmile_model::{Scope, Value};
+use lastmile_relay::{InviteOrder, RunningRelay};
+use lastmile_store::{NewCommit, Reader, RecordEdit};
+use lastmile_testkit::acceptance::{Dataset, LedgerBuilder};
+use lastmile_testkit::{Action, DeviceWork, EditKind};
+
+use super::DemoError;
+use crate::messages::key;
+use crate::output::Output;
+
+/// One device and where it keeps itself.
+#[derive(Debug)]
+struct Device {
+    label: String,
+    folder: PathBuf,
+    scope: Scope,
+}
+
+/// The devices of a run.
+#[derive(Debug, Default)]
+pub struct Devices {
+    devices: Vec<Device>,
+    /// The numbers of the devices that were lost before they synced.
+    lost: Vec<usize>,
+}
+
+fn folder_of(root: &Path, label: &str) -> PathBuf {
+    root.join("devices").join(label)
+}
+
+/// The commits that actions of one wave are, with id numbers sealed.
+fn commits(replica: &Replica, work: &DeviceWork, wave: u8) -> Result<Vec<NewCommit>, DemoError> {
+    let of_wave = work.actions.iter().filter(|action| action.wave == wave);
+    of_wave.map(|action| commit(replica, &work.scope, action)).collect()
+}
+
+fn commit(replica: &Replica, scope: &Scope, action: &Action) -> Result<NewCommit, DemoError> {
+    let mut edits = Vec::with_capacity(action.edits.len());
+    for edit in &action.edits {
+        let mut values = Vec::with_capacity(edit.values.len());
+        for (name, value) in &edit.values {
+            let value = match value {
+                Value::Str(plain) if name == "id_no" => Value::Bytes(replica.seal_value(plain.as_bytes())?),
+                other => other.clone(),
+            };
+            values.push(Edit::Set { key: name.clone(), value });
+        }
+        edits.push(RecordEdit {
+            record_type: edit.record_type.to_owned(),
+            record: edit.record,
+            create: edit.kind == EditKind::Create,
+            salt: replica.salt()?,
+            edits: values,
+        });
+    }
+    Ok(NewCommit {
+        scope: scope.clone(),
+        acting: Some(action.by.0),
+        hlc: 0,
+        wall_ms: action.at_ms,
+        app: "lastmile demo".to_owned(),
+        extension: Vec::new(),
+        edits,
+    })
+}
+
+impl Devices {
+    /// Invites and enrols every device of the data set, the city office's first.
+    pub(super) async fn enrol(
+        dataset: &Dataset,
+        root: &Path,
+        relay: &RunningRelay,
+        output: &Output,
+    ) -> Result<Self, DemoError> {
+        let mut wanted: Vec<(String, Scope)> = Vec::new();
+        let city = dataset.city();
+        wanted.push((city.label.clone(), city.scope));
+        for community in &dataset.plan().communities {
+            for device in 0..community.devices {
+                wanted.push((format!("{}-{}", community.code, device + 1), community.scope.clone()));
+            }
+        }
+        let bar = output.progress::<&str>(Some(wanted.len() as u64), key!("demo.enrolling"), &[]);
+        let mut devices = Vec::with_capacity(wanted.len());
+        for (label, scope) in wanted {
+            let invite = relay.invite(InviteOrder::new(vec![scope.clone()], relay.url())).await?;
+            let folder = folder_of(root, &label);
+            let replica = Replica::enrol(&folder, &invite, &label, ReplicaOptions::default()).await?;
+            replica.close()?;
+            devices.push(Device { label, folder, scope });
+            bar.add(1);
+        }
+        Ok(Self { devices, lost: Vec::new() })
+    }
+
+    /// How many devices there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.devices.is_empty()
+    }
+
+    /// How many of them recorded for a community and were not lost.
+    pub(super) fn recorded(&self) -> usize {
+        self.devices.len().saturating_sub(1).saturating_sub(self.lost.len())
+    }
+
+    fn open(&self, label: &str) -> Result<Replica, DemoError> {
+        let place = self.devices.iter().find(|device| device.label == label);
+        let folder = place.map_or_else(PathBuf::new, |device| device.folder.clone());
+        Ok(Replica::open(&folder, ReplicaOptions::default())?)
+    }
+
+    /// Records everything with no relay in reach: each save a commit of its own, one transaction for a device's wave. Devices of one
+    /// community meet between the waves, through files. Returns how many saves there were.
+    pub(super) fn record(
+        &self,
+        dataset: &Dataset,
+        ledger: &mut LedgerBuilder<'_>,
+        output: &Output,
+    ) -> Result<usize, DemoError> {
+        let city = dataset.city();
+        let mut saves = self.record_wave(&city, 0)?;
+        let bar = output.progress::<&str>(Some(dataset.plan().communities.len() as u64), key!("demo.recording"), &[]);
+        for work in dataset.communities() {
+            for device in &work.devices {
+                saves += self.record_wave(device, 0)?;
+            }
+            if work.devices.len() > 1 {
+                self.meet(&work.devices)?;
+            }
+            for device in work.devices.iter().filter(|device| device.actions.iter().any(|action| action.wave == 1)) {
+                saves += self.record_wave(device, 1)?;
+            }
+            ledger.add(&work);
+            bar.add(1);
+        }
+        Ok(saves)
+    }
+
+    fn record_wave(&self, work: &DeviceWork, wave: u8) -> Result<usize, DemoError> {
+        let replica = self.open(&work.label)?;
+        let commits = commits(&replica, work, wave)?;
+        let count = commits.len();
+        if count > 0 {
+            replica.save(commits)?;
+        }
+        replica.close()?;
+        Ok(count)
+    }
+
+    /// Each device takes what every other recorded, from a file.
+    fn meet(&self, work: &[DeviceWork]) -> Result<(), DemoError> {
+        for giver in work {
+            let replica = self.open(&giver.label)?;
+            let file = replica.path().join("day.lastmile");
+            replica.export_bundle(&file)?;
+            replica.close()?;
+            for taker in work.iter().filter(|taker| taker.label != giver.label) {
+                let replica = self.open(&taker.label)?;
+                replica.import_bundle(&file)?;
+                replica.close()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Loses a device before it synced; the first one, the office's own, is number 0.
+    pub(super) fn lose(&mut self, number: Option<usize>) {
+        self.lost.extend(number.filter(|number| *number < self.devices.len()));
+    }
+
+    fn kept(&self) -> impl Iterator<Item = &Device> {
+        self.devices.iter().enumerate().filter(|(number, _)| !self.lost.contains(number)).map(|(_, device)| device)
+    }
+
+    /// Opens every device and lets it sync by itself; nobody tells it when the relay appears.
+    pub(super) fn start_syncing(&self, poll: Duration) -> Result<Vec<(Arc<Replica>, AutoSync)>, DemoError> {
+        let pace = Pace { poll, first_retry: Duration::from_millis(200), longest_retry: Duration::from_secs(2) };
+        let mut running = Vec::with_capacity(self.devices.len());
+        for device in self.kept() {
+            let replica = Arc::new(Replica::open(&device.folder, ReplicaOptions::default())?);
+            let auto = AutoSync::start(Arc::clone(&replica), pace.clone());
+            running.push((replica, auto));
+        }
+        Ok(running)
+    }
+
+    /// Waits until no device has anything left to send and each holds what the relay holds.
+    pub(super) async fn wait_until_sent(
+        &self,
+        running: Vec<(Arc<Replica>, AutoSync)>,
+        limit: Duration,
+    ) -> Result<(), DemoError> {
+        let began = Instant::now();
+        loop {
+            let mut waiting = 0;
+            for (replica, _) in &running {
+                let status = replica.status()?;
+                if status.unsent_commits > 0 || status.phase != SyncPhase::UpToDate {
+                    waiting += 1;
+                }
+            }
+            if waiting == 0 {
+                break;
+            }
+            if began.elapsed() > limit {
+                return Err(DemoError::Unsettled { seconds: limit.as_secs(), waiting });
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        for (replica, auto) in running {
+            drop(auto);
+            // The task may hold its handle for a moment after it was told to stop.
+            let mut replica = replica;
+            for _ in 0..100 {
+                match Arc::try_unwrap(replica) {
+                    Ok(alone) => {
+                        alone.close()?;
+                        break;
+                    }
+                    Err(shared) => {
+                        replica = shared;
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Uploads the devices in a shuffled order, a few at a time.
+    pub(super) async fn upload_shuffled(&self, seed: u64, output: &Output) -> Result<(), DemoError> {
+        let mut folders: Vec<PathBuf> = self.kept().map(|device| device.folder.clone()).collect();
+        // A plain multiplicative shuffle is enough to break every order that the generator has.
+        let order = |index: usize| (index as u64 ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17);
+        let mut keyed: Vec<(u64, PathBuf)> = folders.drain(..).enumerate().map(|(index, one)| (order(index), one)).collect();
+        keyed.sort();
+        let bar = output.progress::<&str>(Some(keyed.len() as u64), key!("demo.uploading"), &[]);
+        let mut tasks = tokio::task::JoinSet::new();
+        for (_, folder) in keyed {
+            while tasks.len() >= UPLOADS {
+                finished(tasks.join_next().await)?;
+                bar.add(1);
+            }
+            tasks.spawn(async move {
+                let replica = Replica::open(&folder, ReplicaOptions::default())?;
+                while !replica.sync().await?.equal {}
+                replica.close()
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            finished(Some(done))?;
+            bar.add(1);
+        }
+        Ok(())
+    }
+
+    /// Syncs every device once more, so that it hears of the office's work, and compares its rows with the relay's. Returns how many
+    /// differ.
+    pub(super) async fn compare(&self, relay: &mut Reader, output: &mut Output) -> Result<usize, DemoError> {
+        let mut differing = 0;
+        for device in self.kept() {
+            let replica = Replica::open(&device.folder, ReplicaOptions::default())?;
+            while !replica.sync().await?.equal {}
+            let here = replica.read(|reader| reader.digest(Some(&device.scope)))?;
+            let same = here == relay.digest(Some(&device.scope))?;
+            if !same {
+                differing += 1;
+            }
+            let counts = replica.read(|reader| reader.counts(Some(&device.scope)))?;
+            let word = if same { key!("demo.device_same") } else { key!("demo.device_differs") };
+            let _ = output.say(word, &[("device", device.label.clone()), ("changes", counts.held().to_string())]);
+            replica.close()?;
+        }
+        Ok(differing)
+    }
+}
+
+/// How many devices upload at a time.
+const UPLOADS: usize = 6;
+
+type Finished = Option<Result<Result<(), lastmile_client::ClientError>, tokio::task::JoinError>>;
+
+fn finished(done: Finished) -> Result<(), DemoError> {
+    match done {
+        Some(Ok(result)) => Ok(result?),
+        Some(Err(_)) => Err(DemoError::Task),
+        None => Ok(()),
+    }
+}

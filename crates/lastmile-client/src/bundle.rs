@@ -1,0 +1,80 @@
+//! Exchange through a file: what a colleague or the relay lacks, written here and read there.
+
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+
+use lastmile_protocol::bundle::START;
+use lastmile_protocol::{Carrier, Role, feed, pump};
+
+use crate::ClientError;
+use crate::host::Learnt;
+use crate::replica::Replica;
+
+/// What a bundle brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct BundleReport {
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Batches in it.
+    pub batches: u64,
+    /// Batches that brought something new here.
+    pub appended: u64,
+}
+
+fn session_failed(error: lastmile_protocol::DriveError<lastmile_store::StoreError>) -> ClientError {
+    match error {
+        lastmile_protocol::DriveError::Host(error) => ClientError::Store(error),
+        lastmile_protocol::DriveError::Session(error) => ClientError::Session(error),
+    }
+}
+
+impl Replica {
+    /// Writes everything this device holds into a file, whole or not at all.
+    ///
+    /// # Errors
+    /// When the file cannot be written or the storage fails.
+    pub fn export_bundle(&self, path: &Path) -> Result<BundleReport, ClientError> {
+        let (mut session, _) = self.begin_session(Role::Initiator, Carrier::File)?;
+        let mut learnt = Learnt::default();
+        let mut bytes = START.to_vec();
+        let driven =
+            self.drive(&mut learnt, |host| pump(&mut session, host, &mut bytes)).map_err(session_failed)?;
+        let aside = path.with_extension("lastmile.new");
+        let mut file = std::fs::File::create(&aside).map_err(ClientError::file(&aside))?;
+        file.write_all(&bytes).map_err(ClientError::file(&aside))?;
+        file.sync_all().map_err(ClientError::file(&aside))?;
+        std::fs::rename(&aside, path).map_err(ClientError::file(path))?;
+        let batches = driven.done.map_or(0, |outcome| outcome.sent.batches);
+        Ok(BundleReport { bytes: bytes.len() as u64, batches, appended: 0 })
+    }
+
+    /// Takes everything new out of a file; what came whole before a damaged place is kept.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no bundle, or is damaged; then what came before the damage is kept.
+    pub fn import_bundle(&self, path: &Path) -> Result<BundleReport, ClientError> {
+        let mut bytes = Vec::new();
+        let mut file = std::fs::File::open(path).map_err(ClientError::file(path))?;
+        file.read_to_end(&mut bytes).map_err(ClientError::file(path))?;
+        let Some(frames) = bytes.strip_prefix(START.as_slice()) else {
+            return Err(ClientError::NotABundle { path: path.to_owned() });
+        };
+        let (mut session, _) = self.begin_session(Role::Responder, Carrier::File)?;
+        let mut learnt = Learnt::default();
+        let mut nowhere = Vec::new();
+        let outcome = self
+            .drive(&mut learnt, |host| {
+                let driven = feed(&mut session, host, frames, &mut nowhere)?;
+                session.end_of_input();
+                let ended = pump(&mut session, host, &mut nowhere)?;
+                Ok::<_, lastmile_protocol::DriveError<_>>(ended.done.or(driven.done).unwrap_or_default())
+            })
+            .map_err(session_failed)?;
+        self.finish(&learnt)?;
+        Ok(BundleReport {
+            bytes: bytes.len() as u64,
+            batches: outcome.received.batches,
+            appended: outcome.appended,
+        })
+    }
+}

@@ -1,0 +1,119 @@
+//! What can go wrong on a device.
+
+use std::path::PathBuf;
+
+use lastmile_model::Problem;
+use lastmile_protocol::Code;
+use lastmile_store::StoreError;
+
+/// Says what the device was doing, why it failed and, where there is one, the cure. No variant carries personal data.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The folder holds no replica.
+    #[error("{folder}: holds no replica; make one with an invite")]
+    NoReplica {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The folder holds a replica already.
+    #[error("{folder}: holds a replica already; choose another folder")]
+    Exists {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A file of the folder cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The key file is not 64 hexadecimal digits.
+    #[error("{path}: is not a device key; restore it, or enrol the device anew with an invite")]
+    BadKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What was typed does not fit the record type.
+    #[error("not saved: {}", list(.0))]
+    Invalid(Vec<Problem>),
+    /// The record type belongs to another kind of scope than this device holds.
+    #[error("{record_type} records do not belong into a scope of this device")]
+    NoScopeFor {
+        /// The type.
+        record_type: String,
+    },
+    /// The step is not possible in the record's state.
+    #[error("`{event}` is not possible while the {record_type} is {state}")]
+    NotNow {
+        /// The event.
+        event: String,
+        /// The type.
+        record_type: String,
+        /// The state it is in.
+        state: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The relay cannot be reached.
+    #[error("{relay}: cannot be reached ({reason}); what was saved is kept and will be sent")]
+    Unreachable {
+        /// The relay's address.
+        relay: String,
+        /// Why.
+        reason: String,
+    },
+    /// Something else than a relay answered.
+    #[error("{relay}: answered with something that is no relay's answer ({found}); a login page of the network may stand before it")]
+    NotARelay {
+        /// The relay's address.
+        relay: String,
+        /// What came.
+        found: String,
+    },
+    /// The relay refused the exchange.
+    #[error("the relay refused: {code}")]
+    Refused {
+        /// Its code.
+        code: Code,
+        /// When to try again at the earliest, in milliseconds.
+        retry_after_ms: u64,
+    },
+    /// The peer broke the protocol.
+    #[error("the exchange broke off: {0}")]
+    Session(#[from] lastmile_protocol::SessionError),
+    /// The address of the relay is no URL.
+    #[error("`{0}` is no address of a relay; write e.g. http://127.0.0.1:8470")]
+    BadAddress(String),
+    /// A value could not be sealed to the office.
+    #[error("the office's key for sealed values is damaged; enrol the device anew")]
+    OfficeKey,
+    /// The file is no bundle.
+    #[error("{path}: is no bundle, or is damaged before its first record")]
+    NotABundle {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The machine gives no randomness.
+    #[error("the system gives no randomness; keys and ids cannot be made")]
+    NoRandomness,
+}
+
+fn list(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl ClientError {
+    /// Whether trying again later may help without anybody doing anything.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::NotARelay { .. } | Self::Refused { .. } | Self::Session(_))
+    }
+
+    pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { path, source }
+    }
+}

@@ -1,0 +1,518 @@
+//! A device's replica: open, record, find, observe, sync.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lastmile_log::{AuthorKey, Certificate, Deployment, Invite, Issuer, Vector, hlc, seal_value};
+use lastmile_model::{AuthorId, Catalogue, RecordId, RecordType, Scope, ScopeKind};
+use lastmile_protocol::enrol::{enrol_request, read_enrolled_response};
+use lastmile_protocol::request::sign_body;
+use lastmile_protocol::{Carrier as CarrierKind, Role, Session, SessionConfig, feed, pump};
+use lastmile_store::sqlite::{OpenOptions, open};
+use lastmile_store::{Durability, FullRecord, NewCommit, Reader, Saved, Store, StoreError, Touched};
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+use crate::clock::{Clock, SystemClock, random};
+use crate::draft::Draft;
+use crate::folder::{Folder, new_mark};
+use crate::host::{Learnt, StoreHost, local_scopes};
+use crate::http::Carrier;
+use crate::status::{SyncPhase, SyncReport, SyncStatus};
+use crate::ClientError;
+
+const RELAY: &str = "relay.address";
+const OFFICE_KEY: &str = "office.key";
+const MARK: &str = "mark";
+const LABEL: &str = "device.label";
+
+/// How a replica is opened.
+#[derive(Clone)]
+pub struct ReplicaOptions {
+    /// The raw key of the encrypted file; `None` for a plain one.
+    pub key: Option<[u8; 32]>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The app and its version, at most 32 bytes.
+    pub app: String,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+impl std::fmt::Debug for ReplicaOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReplicaOptions").field("encrypted", &self.key.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Default for ReplicaOptions {
+    fn default() -> Self {
+        Self {
+            key: None,
+            clock: Arc::new(SystemClock),
+            app: concat!("lastmile ", env!("CARGO_PKG_VERSION")).to_owned(),
+            timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A device's replica. It may be shared between threads; one process opens a folder at a time.
+pub struct Replica {
+    folder: Folder,
+    options: ReplicaOptions,
+    catalogue: Arc<Catalogue>,
+    key: AuthorKey,
+    deployment: Deployment,
+    author: AuthorId,
+    store: Mutex<Store>,
+    reader: Mutex<Reader>,
+    status: Mutex<SyncStatus>,
+    peer: Mutex<BTreeMap<Scope, Vector>>,
+    carrier: Carrier,
+    relay: String,
+    exchange: tokio::sync::Mutex<()>,
+    changes: broadcast::Sender<Arc<[Touched]>>,
+    /// The relay turned out to hold more of this device's log than the device: the next opening goes on as a new author.
+    restored: Mutex<bool>,
+}
+
+impl std::fmt::Debug for Replica {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replica").field("folder", &self.folder.path()).field("author", &self.author).finish_non_exhaustive()
+    }
+}
+
+/// A poisoned lock only means that another thread stopped while it held the lock; the store itself rolls back.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Replica {
+    /// Makes a replica in a new folder and enrols it with an invite.
+    ///
+    /// # Errors
+    /// When the folder is taken, the relay cannot be reached or refuses; then nothing is left behind.
+    pub async fn enrol(
+        folder: &Path,
+        invite: &Invite,
+        label: &str,
+        options: ReplicaOptions,
+    ) -> Result<Self, ClientError> {
+        let place = Folder::new(folder);
+        if place.holds_replica() {
+            return Err(ClientError::Exists { folder: folder.to_owned() });
+        }
+        let key = AuthorKey::from_seed(&random()?);
+        let now_ms = options.clock.now_ms();
+        let deployment = invite.deployment;
+        let body = enrol_request(&key, &deployment, invite.token, label, now_ms, random()?)
+            .map_err(|error| ClientError::NotARelay { relay: invite.relay.clone(), found: error.to_string() })?;
+        let answer = Carrier::new(&invite.relay, options.timeout)?.post("/v1/enrol", body).await?;
+        let not_a_relay = |found: String| ClientError::NotARelay { relay: invite.relay.clone(), found };
+        let certificates = read_enrolled_response(&answer)
+            .map_err(|error| not_a_relay(error.to_string()))?
+            .map_err(|error| ClientError::Refused { code: error.code, retry_after_ms: error.retry_after_ms })?;
+        place.create()?;
+        let catalogue = Catalogue::builtin();
+        let open_options = OpenOptions { key: options.key, ..OpenOptions::default() };
+        let storage = open(&place.database(), &open_options, catalogue)?;
+        let mut store = Store::new(storage, Arc::new(catalogue.clone()))?;
+        store.set_deployment(&deployment)?;
+        store.add_certificates(&certificates)?;
+        let certified = store.trust().and_then(|trust| trust.certificate(key.author(&deployment)).cloned());
+        let Some(certificate) = certified else {
+            return Err(not_a_relay("certificates that do not lead to the invite's root".to_owned()));
+        };
+        for scope in &certificate.scopes {
+            store.hold_scope(scope)?;
+        }
+        if let Issuer::Office(epoch) = certificate.issuer {
+            store.set_epoch(epoch)?;
+        }
+        store.set_setting(RELAY, invite.relay.as_bytes())?;
+        store.set_setting(OFFICE_KEY, &invite.office_key)?;
+        store.set_setting(LABEL, label.as_bytes())?;
+        let mark = new_mark()?;
+        store.set_setting(MARK, mark.as_bytes())?;
+        place.keep_mark(&mark)?;
+        place.keep_key(&key)?;
+        drop(store);
+        Self::open(folder, options)
+    }
+
+    /// Opens the replica of a folder.
+    ///
+    /// A file that was restored from a copy, or a folder whose copy went on elsewhere, is noticed by its mark where that is possible: the
+    /// old log is sealed as it stands and the device goes on as a new author that the old one certifies.
+    ///
+    /// # Errors
+    /// When there is none, it is open elsewhere, damaged, newer, or the key is wrong.
+    pub fn open(folder: &Path, options: ReplicaOptions) -> Result<Self, ClientError> {
+        let place = Folder::new(folder);
+        let key = place.key()?;
+        let catalogue = Arc::new(Catalogue::builtin().clone());
+        let open_options = OpenOptions { key: options.key, ..OpenOptions::default() };
+        let mut store = Store::new(open(&place.database(), &open_options, &catalogue)?, Arc::clone(&catalogue))?;
+        let no_replica = || ClientError::NoReplica { folder: folder.to_owned() };
+        let deployment = store.deployment()?.ok_or_else(no_replica)?;
+        while store.follow_views(10_000)? {}
+        let inside = store.setting(MARK)?;
+        let restored = inside != place.mark() || inside.is_none();
+        let key = if restored { succeed(&place, &mut store, &key, &deployment, options.clock.now_ms())? } else { key };
+        let mark = new_mark()?;
+        store.set_setting(MARK, mark.as_bytes())?;
+        place.keep_mark(&mark)?;
+        let relay = String::from_utf8(store.setting(RELAY)?.ok_or_else(no_replica)?).map_err(|_| no_replica())?;
+        let carrier = Carrier::new(&relay, options.timeout)?;
+        let reader = store.reader()?;
+        let author = key.author(&deployment);
+        Ok(Self {
+            folder: place,
+            options,
+            catalogue,
+            key,
+            deployment,
+            author,
+            store: Mutex::new(store),
+            reader: Mutex::new(reader),
+            status: Mutex::new(SyncStatus::default()),
+            peer: Mutex::new(BTreeMap::new()),
+            carrier,
+            relay,
+            exchange: tokio::sync::Mutex::new(()),
+            changes: broadcast::channel(64).0,
+            restored: Mutex::new(false),
+        })
+    }
+
+    /// The folder's path.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// This device's author.
+    #[must_use]
+    pub const fn author(&self) -> AuthorId {
+        self.author
+    }
+
+    /// The relay's address.
+    #[must_use]
+    pub fn relay(&self) -> &str {
+        &self.relay
+    }
+
+    /// Moves to another address of the same relay.
+    ///
+    /// # Errors
+    /// When the address is none or the storage fails.
+    pub fn set_relay(&mut self, relay: &str) -> Result<(), ClientError> {
+        self.carrier = Carrier::new(relay, self.options.timeout)?;
+        relay.clone_into(&mut self.relay);
+        lock(&self.store).set_setting(RELAY, relay.as_bytes())?;
+        Ok(())
+    }
+
+    /// The catalogue of record types.
+    #[must_use]
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.options.clock.now_ms()
+    }
+
+    pub(crate) fn app(&self) -> &str {
+        &self.options.app
+    }
+
+    pub(crate) fn record_type(&self, name: &str) -> Result<(usize, &RecordType), ClientError> {
+        self.catalogue.get(name).ok_or_else(|| ClientError::Store(StoreError::NoType { name: name.to_owned() }))
+    }
+
+    /// The scope of this device in which records of a type live.
+    pub(crate) fn scope_for(&self, record_type: &RecordType) -> Result<Scope, ClientError> {
+        let kind = record_type.scope_kind.unwrap_or(ScopeKind::Community);
+        let store = lock(&self.store);
+        let found = store.scopes().map(|(_, scope)| scope).find(|scope| scope.kind() == kind).cloned();
+        found.ok_or_else(|| ClientError::NoScopeFor { record_type: record_type.name.clone() })
+    }
+
+    /// Begins a save by this person.
+    #[must_use]
+    pub fn draft(&self, acting: Option<Uuid>) -> Draft<'_> {
+        Draft::new(self, acting)
+    }
+
+    /// Seals a value to the office.
+    ///
+    /// # Errors
+    /// When the office's key is missing or damaged.
+    pub fn seal_value(&self, plain: &[u8]) -> Result<Vec<u8>, ClientError> {
+        let stored = lock(&self.store).setting(OFFICE_KEY)?;
+        let public: [u8; 32] = stored.and_then(|bytes| bytes.try_into().ok()).ok_or(ClientError::OfficeKey)?;
+        seal_value(&public, plain, random()?).map_err(|_| ClientError::OfficeKey)
+    }
+
+    /// 16 random bytes for a change of a salted type.
+    ///
+    /// # Errors
+    /// When the machine gives no randomness.
+    pub fn salt(&self) -> Result<[u8; 16], ClientError> {
+        random()
+    }
+
+    /// Saves commits in one transaction; when this returns they survive a power cut. The hybrid clock is set here.
+    ///
+    /// # Errors
+    /// When the storage fails; nothing is saved then.
+    pub fn save(&self, mut commits: Vec<NewCommit>) -> Result<Vec<Saved>, ClientError> {
+        let mut store = lock(&self.store);
+        let mut reading = store.last_hlc(self.author)?;
+        for commit in &mut commits {
+            reading = hlc::next(reading, commit.wall_ms);
+            commit.hlc = reading;
+        }
+        let saved = store.save(&self.key, &commits, Durability::Full)?;
+        self.announce(&mut store);
+        Ok(saved)
+    }
+
+    fn announce(&self, store: &mut Store) {
+        let touched = store.take_touched();
+        if !touched.is_empty() {
+            // Nobody may be listening.
+            let _ = self.changes.send(touched.into());
+        }
+    }
+
+    /// Hears which rows change; one that falls behind is told so and reads again.
+    #[must_use]
+    pub fn observe(&self) -> broadcast::Receiver<Arc<[Touched]>> {
+        self.changes.subscribe()
+    }
+
+    /// Reads with the replica's reader.
+    pub fn read<T>(&self, work: impl FnOnce(&mut Reader) -> T) -> T {
+        work(&mut lock(&self.reader))
+    }
+
+    /// Works with the store itself, e.g. to rebuild or check it.
+    pub fn with_store<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
+        let mut store = lock(&self.store);
+        let result = work(&mut store);
+        self.announce(&mut store);
+        result
+    }
+
+    /// Reads a record with its conflicts and events.
+    ///
+    /// # Errors
+    /// When it is not here or the storage fails.
+    pub fn record(&self, record_type: &str, id: RecordId) -> Result<FullRecord, ClientError> {
+        Ok(self.read(|reader| reader.record(record_type, id, None))?)
+    }
+
+    /// Tells where the sync stands.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn status(&self) -> Result<SyncStatus, ClientError> {
+        let unsent = lock(&self.store).unsent(self.author)?;
+        let mut status = lock(&self.status).clone();
+        status.unsent_commits = unsent.commits;
+        status.unsent_changes = unsent.changes;
+        Ok(status)
+    }
+
+    /// Makes one exchange with the relay: uploads what is new here, downloads what is new there.
+    ///
+    /// # Errors
+    /// When the relay cannot be reached or refuses; what came whole before that is kept.
+    pub async fn sync(&self) -> Result<SyncReport, ClientError> {
+        let _one_at_a_time = self.exchange.lock().await;
+        lock(&self.status).phase = SyncPhase::Syncing;
+        let result = self.exchange().await;
+        let mut status = lock(&self.status);
+        match &result {
+            Ok(report) => {
+                status.phase = if report.equal { SyncPhase::UpToDate } else { SyncPhase::Idle };
+                status.last_success_ms = Some(self.now_ms());
+                status.last_error = None;
+            }
+            Err(error) => {
+                let offline = matches!(error, ClientError::Unreachable { .. });
+                status.phase = if offline { SyncPhase::Offline } else { SyncPhase::NeedsAttention };
+                status.last_error = Some(error.to_string());
+            }
+        }
+        result
+    }
+
+    async fn exchange(&self) -> Result<SyncReport, ClientError> {
+        let (mut session, epoch) = self.begin_session(Role::Initiator, CarrierKind::OneShot)?;
+        let mut learnt = Learnt { peer: lock(&self.peer).clone(), ..Learnt::default() };
+        let mut report = SyncReport::default();
+        let mut body = Vec::new();
+        let mut driven = {
+            let mut store = lock(&self.store);
+            pump(&mut session, &mut self.host(&mut store, &mut learnt), &mut body).map_err(|error| session_error(error))?
+        };
+        while driven.flushed {
+            let mut request = std::mem::take(&mut body);
+            sign_body(&mut request, &self.key, &self.deployment, epoch, self.now_ms(), random()?)
+                .map_err(|error| ClientError::NotARelay { relay: self.relay.clone(), found: error.to_string() })?;
+            report.sent_bytes = report.sent_bytes.saturating_add(request.len() as u64);
+            let answer = self.carrier.post("/v1/sync", request).await?;
+            report.received_bytes = report.received_bytes.saturating_add(answer.len() as u64);
+            let mut store = lock(&self.store);
+            let mut host = self.host(&mut store, &mut learnt);
+            driven = feed(&mut session, &mut host, &answer, &mut body).map_err(|error| session_error(error))?;
+            session.end_of_input();
+            let ended = pump(&mut session, &mut host, &mut body).map_err(|error| session_error(error))?;
+            driven.flushed |= ended.flushed;
+            driven.done = ended.done.or(driven.done);
+            self.announce(&mut store);
+        }
+        self.finish(&learnt)?;
+        report.receipts = learnt.receipts;
+        report.forks = learnt.forks;
+        if let Some(outcome) = driven.done {
+            report.equal = outcome.equal;
+            report.rounds = outcome.rounds;
+            report.sent_batches = outcome.sent.batches;
+            report.received_batches = outcome.received.batches;
+            if let Some(code) = outcome.error {
+                return Err(ClientError::Refused { code, retry_after_ms: outcome.retry_after_ms });
+            }
+        }
+        Ok(report)
+    }
+
+    fn host<'s>(&'s self, store: &'s mut Store, learnt: &'s mut Learnt) -> StoreHost<'s> {
+        StoreHost { store, key: &self.key, now_ms: self.now_ms(), durability: Durability::Refetchable, learnt }
+    }
+
+    /// Seals what stands loose and begins a session over every scope held.
+    pub(crate) fn begin_session(
+        &self,
+        role: Role,
+        carrier: CarrierKind,
+    ) -> Result<(Session, Option<AuthorId>), ClientError> {
+        let mut store = lock(&self.store);
+        let scopes: Vec<Scope> = store.scopes().map(|(_, scope)| scope.clone()).collect();
+        for scope in &scopes {
+            store.seal(&self.key, scope)?;
+        }
+        let epoch = store.epoch()?;
+        let peer = if carrier == CarrierKind::OneShot { lock(&self.peer).clone() } else { BTreeMap::new() };
+        let mut config = SessionConfig::new(role, carrier, self.deployment.id, self.author);
+        config.epoch = epoch;
+        self.options.app.clone_into(&mut config.app);
+        if let Some(trust) = store.trust() {
+            config.certificates = trust.chain_of(self.author);
+            config.office = trust.authors().map(|(author, _)| author).filter(|author| trust.is_office(*author)).collect();
+        }
+        config.introduce = carrier != CarrierKind::OneShot || config.certificates.len() > 2;
+        if carrier == CarrierKind::Stream {
+            config.peer_check = lastmile_protocol::PeerCheck::Signed { challenge: random()?, binding: [0; 32] };
+        }
+        let mut local = local_scopes(&mut store, self.author, &peer)?;
+        if carrier != CarrierKind::OneShot {
+            local.iter_mut().for_each(|scope| scope.peer_has = None);
+        }
+        Ok((Session::new(config, local), epoch))
+    }
+
+    /// Works with what a session needs of this device, for carriers of its own.
+    pub(crate) fn drive<T>(&self, learnt: &mut Learnt, work: impl FnOnce(&mut StoreHost<'_>) -> T) -> T {
+        let mut store = lock(&self.store);
+        let mut host = self.host(&mut store, learnt);
+        host.durability = Durability::Full;
+        let result = work(&mut host);
+        self.announce(&mut store);
+        result
+    }
+
+    pub(crate) fn finish(&self, learnt: &Learnt) -> Result<(), ClientError> {
+        lock(&self.peer).clone_from(&learnt.peer);
+        let mut store = lock(&self.store);
+        if let Some(epoch) = learnt.epoch
+            && store.epoch()? != Some(epoch)
+            && store.trust().is_some_and(|trust| trust.is_office(epoch))
+        {
+            store.set_epoch(epoch)?;
+            lock(&self.peer).clear();
+        }
+        if learnt.own_log_ahead {
+            *lock(&self.restored) = true;
+            store.set_setting(MARK, b"restored")?;
+        }
+        Ok(())
+    }
+
+    /// Whether a peer holds more of this device's log than the device does; opening it again mends that.
+    #[must_use]
+    pub fn needs_reopening(&self) -> bool {
+        *lock(&self.restored)
+    }
+
+    /// Closes the replica: seals what stands loose and rotates the mark.
+    ///
+    /// # Errors
+    /// When the storage fails; what was saved is safe all the same.
+    pub fn close(self) -> Result<(), ClientError> {
+        let mut store = self.store.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let scopes: Vec<Scope> = store.scopes().map(|(_, scope)| scope.clone()).collect();
+        for scope in &scopes {
+            store.seal(&self.key, scope)?;
+        }
+        if !*lock(&self.restored) {
+            let mark = new_mark()?;
+            store.set_setting(MARK, mark.as_bytes())?;
+            self.folder.keep_mark(&mark)?;
+        }
+        Ok(())
+    }
+}
+
+fn session_error(error: lastmile_protocol::DriveError<StoreError>) -> ClientError {
+    match error {
+        lastmile_protocol::DriveError::Host(error) => ClientError::Store(error),
+        lastmile_protocol::DriveError::Session(error) => ClientError::Session(error),
+    }
+}
+
+/// Seals every log of the old author as it stands and goes on under a new one that the old one certifies.
+fn succeed(
+    place: &Folder,
+    store: &mut Store,
+    old: &AuthorKey,
+    deployment: &Deployment,
+    now_ms: i64,
+) -> Result<AuthorKey, ClientError> {
+    let author = old.author(deployment);
+    let scopes: Vec<Scope> = store.scopes().map(|(_, scope)| scope.clone()).collect();
+    for scope in &scopes {
+        store.seal(old, scope)?;
+    }
+    let key = AuthorKey::from_seed(&random()?);
+    let Some(before) = store.trust().and_then(|trust| trust.certificate(author).cloned()) else {
+        return Err(ClientError::NoReplica { folder: place.path().to_owned() });
+    };
+    let successor = Certificate {
+        public: key.public(),
+        from_ms: now_ms,
+        issuer: Issuer::Predecessor(author),
+        signature: [0; 64],
+        ..before
+    };
+    store.add_certificates(&[successor.signed(old, deployment)])?;
+    place.keep_key(&key)?;
+    tracing::warn!(old = %author, new = %key.author(deployment), "the replica was restored or copied; going on as a new author");
+    Ok(key)
+}

@@ -1,0 +1,231 @@
+//! What a session remembers about scopes, forks and work to do.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use lastmile_log::{Entry, Segment, Vector};
+use lastmile_model::{AuthorId, ChainHash, Scope};
+
+use super::config::{Access, LocalScope};
+use super::effect::{ReceiptWant, Token};
+use super::held::Held;
+use crate::code::Code;
+use crate::frame::Frame;
+use crate::plan::{LogRange, of_author};
+use crate::positions::{Position, SegmentPositions};
+
+/// Where a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// One's own half is being said.
+    Sending,
+    /// The other's half is awaited.
+    Receiving,
+    /// Both at once, on a stream.
+    Live,
+    /// Over.
+    Over,
+}
+
+/// One scope of the session.
+#[derive(Debug, Clone)]
+pub(super) struct ScopeState {
+    /// What is held here now.
+    pub vector: Held,
+    /// What is held here without a seal.
+    pub pending: Vec<Entry>,
+    /// How far the own log is receipted.
+    pub receipted: u64,
+    /// What the peer may do.
+    pub access: Access,
+    /// What was held here when the last hello was said.
+    pub said: Held,
+    /// What the peer holds, as far as known or believed; moved on by what goes across.
+    pub peer: Option<Held>,
+    /// What the peer said that it holds, in this session.
+    pub claimed: Option<Vector>,
+    /// Whether `peer` was said by the peer in this session or proven by its digest, rather than believed.
+    pub known: bool,
+    /// What the peer holds without a seal.
+    pub peer_pending: Vec<Entry>,
+    /// The digest of the peer's last hello.
+    pub peer_digest: Option<[u8; 32]>,
+    /// Whether the own vector was said since the last hello.
+    pub vector_sent: bool,
+    /// Whether both sides were seen to be equal, so that the scope needs no more rounds.
+    pub settled: bool,
+    /// Whether the peer refused the scope.
+    pub refused: bool,
+    /// Whether the host withholds the scope from this peer.
+    pub withheld: bool,
+    /// How many vectors the peer has said.
+    pub vectors: u32,
+}
+
+impl ScopeState {
+    pub(super) fn new(local: LocalScope) -> (Scope, Self) {
+        let state = Self {
+            said: local.vector.clone().into(),
+            vector: local.vector.into(),
+            pending: local.pending,
+            receipted: local.receipted,
+            access: local.access,
+            peer: local.peer_has.map(Held::from),
+            claimed: None,
+            known: false,
+            peer_pending: Vec::new(),
+            peer_digest: None,
+            vector_sent: false,
+            settled: false,
+            refused: false,
+            withheld: false,
+            vectors: 0,
+        };
+        (local.scope, state)
+    }
+
+    /// Tells whether the scope takes part in the exchange with this peer.
+    pub(super) const fn is_shared(&self) -> bool {
+        self.peer_digest.is_some() && !self.refused
+    }
+
+    /// Tells whether both sides hold the same, as far as this one can know.
+    pub(super) fn looks_equal(&self) -> bool {
+        let digest = self.vector.digest();
+        self.peer_digest == Some(digest) || self.peer.as_ref().is_some_and(|peer| peer.digest() == digest)
+    }
+
+    /// Returns the head of the author's own log here.
+    pub(super) fn head_of(&self, author: AuthorId) -> Option<Entry> {
+        self.vector.entries().filter(|entry| entry.segment.author == author).max_by_key(|entry| entry.seq)
+    }
+
+    /// Goes back to what the peer said of an author: what was sent on top did not fit.
+    pub(super) fn distrust(&mut self, author: AuthorId) {
+        let (Some(peer), Some(claimed)) = (&self.peer, &self.claimed) else { return };
+        let others = peer.entries().filter(|entry| entry.segment.author != author);
+        self.peer = Some(others.chain(of_author(claimed, author)).collect::<Vector>().into());
+    }
+
+    /// Notes that the peer holds this head, having sent or received it.
+    pub(super) fn peer_holds(&mut self, entry: Entry) {
+        let Some(peer) = &mut self.peer else { return };
+        if peer.get(&entry.segment).is_none_or(|(seq, _)| seq < entry.seq) {
+            peer.set(entry);
+        }
+    }
+}
+
+/// A log on its way to the peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LogTask {
+    pub scope: Scope,
+    pub range: LogRange,
+    /// The chain hash at the end of the range.
+    pub chain: ChainHash,
+    /// Asked for by the peer or found by comparing positions: a new plan does not replace it.
+    pub firm: bool,
+}
+
+/// A question to the host that comes before logs are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Question {
+    Positions { scope: Scope, author: AuthorId },
+    Receipts(Vec<ReceiptWant>),
+    Certificates(Vec<AuthorId>),
+}
+
+/// What is outstanding with the host on the sending side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Asked {
+    Question(Question),
+    /// The first of the log tasks.
+    Log {
+        scope: Scope,
+        segment: Segment,
+    },
+}
+
+/// The work of the sending side.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    /// Small frames that wait until sending is possible.
+    pub control: VecDeque<Frame>,
+    pub questions: VecDeque<Question>,
+    pub logs: VecDeque<LogTask>,
+    pub asked: Option<(Token, Asked)>,
+}
+
+impl Work {
+    /// Tells whether there is work that is worth another request; telling what is not taken is none.
+    pub(super) fn is_pressing(&self) -> bool {
+        let says = |frame: &Frame| !matches!(frame, Frame::Error(error) if error.code != Code::AuthorUnknown);
+        self.control.iter().any(says) || !self.questions.is_empty() || !self.logs.is_empty()
+    }
+
+    /// Follows segments that got another name, because a fork of their log is known now.
+    pub(super) fn rename(&mut self, scope: &Scope, vector: &Vector) {
+        for task in self.logs.iter_mut().filter(|task| task.scope == *scope) {
+            let old = task.range.segment;
+            if vector.get(&old) == Some((task.range.through, task.chain)) {
+                continue;
+            }
+            let is_head = |entry: &Entry| entry.seq == task.range.through && entry.chain == task.chain;
+            let mut same_head = vector.entries().filter(|entry| entry.segment.author == old.author).filter(is_head);
+            let Some(Entry { segment: new, .. }) = same_head.next() else { continue };
+            task.range.segment = new;
+            if let Some((_, Asked::Log { scope: of, segment })) = &mut self.asked
+                && of == scope
+                && *segment == old
+            {
+                *segment = new;
+            }
+        }
+    }
+
+    /// Adds a log, or lets the task that is already there for the segment go on to the new end.
+    pub(super) fn add_log(&mut self, task: LogTask) {
+        let same = |old: &&mut LogTask| old.scope == task.scope && old.range.segment == task.range.segment;
+        match self.logs.iter_mut().find(same) {
+            Some(old) if task.firm => *old = task,
+            Some(old) => {
+                if task.range.through > old.range.through {
+                    (old.range.through, old.chain) = (task.range.through, task.chain);
+                }
+            }
+            None => self.logs.push_back(task),
+        }
+    }
+
+    pub(super) fn ask(&mut self, question: Question) {
+        let asked = matches!(&self.asked, Some((_, Asked::Question(same))) if *same == question);
+        if !asked && !self.questions.contains(&question) {
+            self.questions.push_back(question);
+        }
+    }
+}
+
+/// A log whose copies have parted.
+#[derive(Debug, Default)]
+pub(super) struct Fork {
+    /// Whether this side cannot go on without the point.
+    pub needed: bool,
+    /// The positions held here, once read.
+    pub own: Option<Vec<SegmentPositions>>,
+    /// The positions of the peer.
+    pub theirs: Option<BTreeSet<Position>>,
+    /// Whether the own positions were sent.
+    pub sent: bool,
+    /// How often the peer sent other positions.
+    pub changes: u32,
+}
+
+/// How often an author's log was asked for again.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wanted {
+    /// From where, last.
+    pub have: u64,
+    /// How often.
+    pub count: u32,
+    /// After how many answers of the host, last.
+    pub answers: u64,
+}

@@ -1,0 +1,207 @@
+//! The store with the office's keys: what both the running relay and the office's desk work on.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use lastmile_crdt::Edit;
+use lastmile_log::{Certificate, Deployment, Trust, hlc};
+use lastmile_model::{AuthorId, Catalogue, RecordId, Scope, ScopeKind, Value, keys};
+use lastmile_store::query::{Query, Test};
+use lastmile_store::storage::Cell;
+use lastmile_store::{Durability, NewCommit, Reader, RecordEdit, Saved, Store};
+use uuid::Uuid;
+
+use crate::RelayError;
+use crate::clock::{Clock, civil_date, new_id, random};
+use crate::contacts::Contacts;
+use crate::fingerprints::Fingerprints;
+use crate::folder::RelayOptions;
+use crate::keys::Keys;
+use crate::quota::Quota;
+
+/// How many changes of views one step follows.
+pub(crate) const FOLLOW_STEP: u64 = 20_000;
+
+/// The application that the office's commits name.
+const APP: &str = concat!("relay ", env!("CARGO_PKG_VERSION"));
+
+/// The longest device name that a certificate's record repeats, in characters.
+const DEVICE_NAME: usize = 60;
+
+/// The one place that writes as the office.
+pub(crate) struct Central {
+    pub store: Store,
+    pub reader: Reader,
+    pub keys: Keys,
+    pub deployment: Deployment,
+    pub office: AuthorId,
+    pub catalogue: Arc<Catalogue>,
+    pub fingerprints: Fingerprints,
+    pub quota: Quota,
+    pub contacts: Contacts,
+    clock: Clock,
+    last_hlc: u64,
+    unsealed: BTreeSet<Scope>,
+}
+
+impl Central {
+    pub fn new(store: Store, keys: Keys, deployment: Deployment, options: &RelayOptions) -> Result<Self, RelayError> {
+        let contacts = Contacts::load(&store)?;
+        Ok(Self {
+            reader: store.reader()?,
+            office: keys.office.author(&deployment),
+            catalogue: Arc::clone(store.catalogue()),
+            fingerprints: Fingerprints::default(),
+            quota: Quota::new(options.daily_commits, options.daily_bytes),
+            contacts,
+            clock: Arc::clone(&options.clock),
+            last_hlc: 0,
+            unsealed: BTreeSet::new(),
+            store,
+            keys,
+            deployment,
+        })
+    }
+
+    /// Does what an interrupted run may have left: views that lag, office commits without a seal.
+    pub fn recover(&mut self) -> Result<(), RelayError> {
+        let scopes: Vec<Scope> = self.store.scopes().map(|(_, scope)| scope.clone()).collect();
+        if let Some(own) = self.trust()?.certificate(self.office).cloned() {
+            for scope in &scopes {
+                self.write_certificate(scope, &own)?;
+            }
+        }
+        self.unsealed.extend(scopes);
+        self.seal_all()
+    }
+
+    pub fn clock(&self) -> Clock {
+        Arc::clone(&self.clock)
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        (self.clock)()
+    }
+
+    pub fn today(&self) -> chrono::NaiveDate {
+        civil_date(self.now_ms())
+    }
+
+    pub fn new_id(&self) -> Result<Uuid, RelayError> {
+        new_id(self.now_ms())
+    }
+
+    /// What certificates say; a folder always has a deployment.
+    pub fn trust(&self) -> Result<&Trust, RelayError> {
+        self.store.trust().ok_or(RelayError::Stopping)
+    }
+
+    /// Lets the views follow to the end: what the office decides upon is what devices sent.
+    pub fn follow(&mut self) -> Result<(), RelayError> {
+        while self.store.follow_views(FOLLOW_STEP)? {}
+        Ok(())
+    }
+
+    /// An edit of the office's, with fresh salt.
+    pub fn edit(record_type: &str, record: RecordId, create: bool, edits: Vec<Edit>) -> Result<RecordEdit, RelayError> {
+        Ok(RecordEdit { record_type: record_type.to_owned(), record, create, salt: random::<16>()?, edits })
+    }
+
+    /// A commit of the office's; `note` is kept in its extension, for the record's history.
+    pub fn commit(&mut self, scope: &Scope, note: &str, edits: Vec<RecordEdit>) -> NewCommit {
+        let wall_ms = self.now_ms();
+        self.last_hlc = hlc::next(self.last_hlc, wall_ms);
+        NewCommit {
+            scope: scope.clone(),
+            acting: None,
+            hlc: self.last_hlc,
+            wall_ms,
+            app: APP.to_owned(),
+            extension: note.as_bytes().to_vec(),
+            edits,
+        }
+    }
+
+    /// Saves commits of the office in one transaction; they travel after [`Central::seal_all`].
+    pub fn save(&mut self, commits: &[NewCommit]) -> Result<Vec<Saved>, RelayError> {
+        for commit in commits {
+            self.hold(&commit.scope)?;
+        }
+        let saved = self.store.save(&self.keys.office, commits, Durability::Full)?;
+        self.unsealed.extend(commits.iter().map(|commit| commit.scope.clone()));
+        Ok(saved)
+    }
+
+    /// Seals what the office wrote, so that devices receive it.
+    pub fn seal_all(&mut self) -> Result<(), RelayError> {
+        while let Some(scope) = self.unsealed.first().cloned() {
+            self.store.seal(&self.keys.office, &scope)?;
+            self.unsealed.remove(&scope);
+        }
+        Ok(())
+    }
+
+    /// Holds a scope; the first time the office's own certificate is written there.
+    pub fn hold(&mut self, scope: &Scope) -> Result<(), RelayError> {
+        if self.store.scopes().any(|(_, held)| held == scope) {
+            return Ok(());
+        }
+        self.store.hold_scope(scope)?;
+        if let Some(own) = self.trust()?.certificate(self.office).cloned() {
+            self.write_certificate(scope, &own)?;
+        }
+        Ok(())
+    }
+
+    /// Certifies an author: in the store, and as a record in every scope the certificate speaks of.
+    pub fn certify(&mut self, certificate: &Certificate) -> Result<(), RelayError> {
+        self.store.add_certificates(std::slice::from_ref(certificate))?;
+        for scope in &certificate.scopes {
+            self.hold(scope)?;
+            self.write_certificate(scope, certificate)?;
+        }
+        self.seal_all()
+    }
+
+    /// Writes a certificate's record into a scope, unless it stands there.
+    fn write_certificate(&mut self, scope: &Scope, certificate: &Certificate) -> Result<(), RelayError> {
+        let author = certificate.author(&self.deployment);
+        let no = self.store.hold_scope(scope)?;
+        let encoded = certificate.encode();
+        let query = Query::new(self.reader.type_no("certificate")?, &["cert"])
+            .filter("author", Test::Is, Cell::Blob(author.as_bytes().to_vec().into()))
+            .within(vec![no]);
+        if self.reader.rows(&query)?.iter().any(|row| row.cells.iter().any(|cell| cell.blob() == Some(&encoded))) {
+            return Ok(());
+        }
+        let mut edits = vec![
+            Edit::set("author", Value::Bytes(author.as_bytes().to_vec())),
+            Edit::set("cert", Value::Bytes(encoded)),
+            Edit::set("valid_from", Value::Timestamp(certificate.from_ms)),
+        ];
+        if !certificate.device.is_empty() {
+            let name: String = certificate.device.chars().take(DEVICE_NAME).collect();
+            edits.push(Edit::set("device_name", name));
+        }
+        if let Some(until) = certificate.until_ms {
+            edits.push(Edit::set("valid_until", Value::Timestamp(until)));
+        }
+        edits.extend(certificate.roles.iter().map(|role| Edit::set(keys::element("roles", role), true)));
+        edits.extend(certificate.scopes.iter().map(|of| Edit::set(keys::element("scopes", &of.to_string()), true)));
+        let record = RecordId(self.new_id()?);
+        let edit = Self::edit("certificate", record, true, edits)?;
+        let commit = self.commit(scope, "", vec![edit]);
+        self.store.save(&self.keys.office, &[commit], Durability::Full)?;
+        self.unsealed.insert(scope.clone());
+        Ok(())
+    }
+}
+
+/// The scopes with, for each community, the shared lists of its city.
+pub(crate) fn with_cities(scopes: &[Scope]) -> Vec<Scope> {
+    let mut all: BTreeSet<Scope> = scopes.iter().cloned().collect();
+    for scope in scopes.iter().filter(|scope| scope.kind() == ScopeKind::Community) {
+        all.extend(scope.code().get(..4).and_then(|code| Scope::new(ScopeKind::City, code).ok()));
+    }
+    all.into_iter().collect()
+}

@@ -1,0 +1,87 @@
+//! What can go wrong with a relay as a whole.
+
+use std::io;
+use std::path::PathBuf;
+
+use lastmile_store::StoreError;
+use lastmile_web::WebError;
+
+use crate::OfficeError;
+
+/// Says why the relay could not do something, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// The folder cannot be written.
+    #[error("{path}: cannot be written; check who owns the folder and its permissions")]
+    ReadOnly {
+        /// The folder or file.
+        path: PathBuf,
+    },
+    /// A file of the folder cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A key file does not hold a key.
+    #[error("{path}: does not hold a key of 64 hexadecimal digits; put it back from where the keys are kept")]
+    BadKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A key that belongs to the database is not there.
+    #[error("{path}: is missing, and the database was made with it; put it back from where the keys are kept")]
+    KeyMissing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A key file holds a key of another deployment.
+    #[error("{path}: is the key of another deployment than the database's; put the right one back")]
+    OtherKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The folder holds no relay.
+    #[error("{path}: holds no relay; start one there first with `lastmile relay serve`")]
+    NoRelay {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The database failed or refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The server could not start or go on.
+    #[error(transparent)]
+    Web(#[from] WebError),
+    /// The system gives no randomness.
+    #[error("the system gives no randomness; keys cannot be made")]
+    NoRandomness,
+    /// The writer has ended.
+    #[error("the relay is stopping; try again when it runs")]
+    Stopping,
+    /// The office's command was refused.
+    #[error(transparent)]
+    Office(#[from] OfficeError),
+}
+
+impl RelayError {
+    /// Sorts what the system said about a file.
+    pub(crate) fn file(path: impl Into<PathBuf>, source: io::Error) -> Self {
+        let path = path.into();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path },
+            _ => Self::File { path, source },
+        }
+    }
+
+    /// Says it in the words of the office's errors.
+    pub(crate) fn into_office(self) -> OfficeError {
+        match self {
+            Self::Office(error) => error,
+            Self::Stopping => OfficeError::Stopping,
+            other => OfficeError::Failed { text: other.to_string() },
+        }
+    }
+}

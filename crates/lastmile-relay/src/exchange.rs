@@ -1,0 +1,217 @@
+//! One exchange with a device: the session's questions, answered by the writer.
+
+use lastmile_log::{AuthorKey, Certificate, Deployment, Receipt};
+use lastmile_model::AuthorId;
+use lastmile_protocol::{
+    Code, Effect, Notice, Outcome, OutgoingBatch, ReadRequest, ReceiptWant, SegmentPositions, Session, SessionError,
+};
+
+use crate::RelayError;
+use crate::writer::Writer;
+
+/// When a device that could not be served comes again.
+const RETRY_MS: u64 = 5_000;
+
+/// What answers one session.
+pub(crate) struct Exchange {
+    pub writer: Writer,
+    pub office: AuthorKey,
+    pub deployment: Deployment,
+    /// Who is at the other end.
+    pub peer: AuthorId,
+}
+
+/// Why an exchange went no further; the peer has been told.
+enum Ended {
+    Session(SessionError),
+    Host,
+}
+
+impl From<SessionError> for Ended {
+    fn from(error: SessionError) -> Self {
+        Self::Session(error)
+    }
+}
+
+impl Exchange {
+    /// Answers one whole request: the body without its signature in, the response out.
+    pub async fn answer(&self, session: &mut Session, body: &[u8]) -> (Vec<u8>, Option<Outcome>) {
+        let mut output = Vec::new();
+        let mut outcome = None;
+        if let Err(ended) = self.feed(session, body, &mut output, &mut outcome).await {
+            match ended {
+                Ended::Session(error) => tracing::info!(author = %self.peer, %error, "an exchange broke the protocol"),
+                Ended::Host => tracing::warn!(author = %self.peer, "an exchange could not be answered"),
+            }
+            flush(session, &mut output, &mut outcome);
+        }
+        (output, outcome)
+    }
+
+    async fn feed(
+        &self,
+        session: &mut Session,
+        mut input: &[u8],
+        output: &mut Vec<u8>,
+        outcome: &mut Option<Outcome>,
+    ) -> Result<(), Ended> {
+        self.pump(session, output, outcome).await?;
+        while !input.is_empty() && !session.is_over() {
+            let received = session.receive(input);
+            self.pump(session, output, outcome).await?;
+            input = input.get(received?..).unwrap_or_default();
+        }
+        session.end_of_input();
+        self.pump(session, output, outcome).await
+    }
+
+    /// Answers every open effect.
+    async fn pump(
+        &self,
+        session: &mut Session,
+        output: &mut Vec<u8>,
+        outcome: &mut Option<Outcome>,
+    ) -> Result<(), Ended> {
+        while let Some(effect) = session.next_effect() {
+            match effect {
+                Effect::Send(bytes) => output.extend(bytes),
+                Effect::Done(done) => *outcome = Some(done),
+                Effect::Notice(notice) => self.note(&notice),
+                other => {
+                    if let Err(code) = self.serve(session, other).await? {
+                        session.abort(code, RETRY_MS);
+                        return Err(Ended::Host);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers one question; the inner error is what the peer is told when it cannot be.
+    async fn serve(&self, session: &mut Session, effect: Effect) -> Result<Result<(), Code>, Ended> {
+        match effect {
+            Effect::Store(request) => {
+                let token = request.token;
+                match self.writer.upload(request).await {
+                    Ok(stored) => session.stored(token, stored)?,
+                    Err(code) => return Ok(Err(code)),
+                }
+            }
+            Effect::Read(request) => {
+                let token = request.token;
+                match self.read(request).await {
+                    Ok((batches, exhausted)) => session.batches(token, batches, exhausted)?,
+                    Err(error) => return Ok(Err(failed(&error))),
+                }
+            }
+            Effect::ReadPositions { token, scope, author } => {
+                let paths = self.writer.ask(move |central| Ok(central.store.positions(&scope, author)?)).await;
+                match paths {
+                    Ok(paths) => {
+                        let paths =
+                            paths.into_iter().map(|(segment, positions)| SegmentPositions { segment, positions });
+                        session.positions(token, paths.collect())?;
+                    }
+                    Err(error) => return Ok(Err(failed(&error))),
+                }
+            }
+            Effect::ReadCertificates { token, authors } => match self.certificates(authors).await {
+                Ok(certificates) => session.certificates(token, certificates)?,
+                Err(error) => return Ok(Err(failed(&error))),
+            },
+            Effect::ReadReceipts { token, wants } => match self.receipts(wants).await {
+                Ok(receipts) => session.receipts(token, receipts)?,
+                Err(error) => return Ok(Err(failed(&error))),
+            },
+            // A relay signs its own receipts, remembers nothing of a device's vector, and makes sure of peers before a session.
+            Effect::KeepReceipts(_) | Effect::PeerVector { .. } | Effect::Flush => {}
+            Effect::Sign(_) | Effect::Authorise(_) => return Ok(Err(Code::OutOfOrder)),
+            Effect::Send(_) | Effect::Done(_) | Effect::Notice(_) => {}
+        }
+        Ok(Ok(()))
+    }
+
+    async fn read(&self, request: ReadRequest) -> Result<(Vec<OutgoingBatch>, bool), RelayError> {
+        let read = self.writer.ask(move |central| {
+            let ReadRequest { scope, segment, after, limit_bytes, .. } = request;
+            Ok(central.store.path_batches(&scope, &segment, after, limit_bytes)?)
+        });
+        let (batches, exhausted) = read.await?;
+        let batch =
+            |one: lastmile_store::Outgoing| OutgoingBatch { through: one.last, packed: one.packed, seals: one.seals };
+        Ok((batches.into_iter().map(batch).collect(), exhausted))
+    }
+
+    async fn certificates(&self, authors: Vec<AuthorId>) -> Result<Vec<Certificate>, RelayError> {
+        self.writer
+            .ask(move |central| {
+                let trust = central.trust()?;
+                let mut all: Vec<Certificate> = Vec::new();
+                for certificate in authors.iter().flat_map(|author| trust.chain_of(*author)) {
+                    if !all.contains(&certificate) {
+                        all.push(certificate);
+                    }
+                }
+                Ok(all)
+            })
+            .await
+    }
+
+    /// Signs what is durable here: the writer shows a log only after its transaction.
+    async fn receipts(&self, wants: Vec<ReceiptWant>) -> Result<Vec<Receipt>, RelayError> {
+        let heads = self.writer.ask(move |central| {
+            let mut heads = Vec::new();
+            for want in wants {
+                let held = central.store.sealed_heads(&want.scope, want.author);
+                let of_use = held.into_iter().filter(|(seq, _)| *seq > want.above);
+                heads.extend(of_use.map(|(seq, chain)| (want.scope.clone(), want.author, seq, chain)));
+            }
+            Ok(heads)
+        });
+        let sign =
+            |(scope, author, seq, chain)| Receipt::sign(&self.office, &self.deployment, &scope, author, seq, chain);
+        Ok(heads.await?.into_iter().map(sign).collect())
+    }
+
+    fn note(&self, notice: &Notice) {
+        match notice {
+            Notice::Forked { scope, author } => {
+                tracing::warn!(%scope, %author, "copies of a log have parted; both are kept")
+            }
+            Notice::NotTaken { scope, author, code } => {
+                tracing::warn!(%scope, ?author, %code, peer = %self.peer, "a batch was not taken");
+            }
+            Notice::OwnLogAhead { scope, entry } => {
+                tracing::error!(%scope, seq = entry.seq, peer = %self.peer,
+                    "a device holds more of the office's log than this relay: was it restored from a backup?");
+            }
+            Notice::PeerBehindItself { scope, .. } => {
+                tracing::warn!(%scope, peer = %self.peer, "a device was restored or copied");
+            }
+            Notice::PeerError(error) => {
+                tracing::warn!(peer = %self.peer, code = %error.code, "a device reports an error")
+            }
+            Notice::Met { .. } | Notice::OtherEpoch(_) | Notice::CutShort => {}
+        }
+    }
+}
+
+fn failed(error: &RelayError) -> Code {
+    tracing::error!(%error, "an exchange's question could not be answered");
+    match error {
+        RelayError::Stopping => Code::Busy,
+        _ => Code::Internal,
+    }
+}
+
+/// Takes what the session still has to say.
+fn flush(session: &mut Session, output: &mut Vec<u8>, outcome: &mut Option<Outcome>) {
+    while let Some(effect) = session.next_effect() {
+        match effect {
+            Effect::Send(bytes) => output.extend(bytes),
+            Effect::Done(done) => *outcome = Some(done),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A relay's folder: its database and its keys.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lastmile_log::{Certificate, Deployment, Issuer};
+use lastmile_model::{AuthorId, Catalogue};
+use lastmile_store::sqlite::{self, OpenOptions};
+use lastmile_store::{Reader, Store};
+
+use crate::RelayError;
+use crate::central::Central;
+use crate::clock::{Clock, random, system_clock};
+use crate::keys::Keys;
+
+/// The database's file.
+pub(crate) const DATABASE: &str = "relay.db";
+
+/// How a folder is opened.
+#[derive(Clone)]
+pub struct RelayOptions {
+    /// Tells the time.
+    pub clock: Clock,
+    /// The record types; the built-in ones by default.
+    pub catalogue: Arc<Catalogue>,
+    /// The most commits of one author taken in one scope and day.
+    pub daily_commits: u64,
+    /// The most bytes of one author taken in one scope and day.
+    pub daily_bytes: u64,
+}
+
+impl Default for RelayOptions {
+    fn default() -> Self {
+        Self {
+            clock: system_clock(),
+            catalogue: Arc::new(Catalogue::builtin().clone()),
+            daily_commits: 20_000,
+            daily_bytes: 50 << 20,
+        }
+    }
+}
+
+impl fmt::Debug for RelayOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelayOptions").field("daily_commits", &self.daily_commits).finish_non_exhaustive()
+    }
+}
+
+/// An open folder. One process has it open at a time.
+pub struct RelayFolder {
+    path: PathBuf,
+    pub(crate) central: Central,
+}
+
+impl fmt::Debug for RelayFolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelayFolder").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl RelayFolder {
+    /// Opens a relay's folder; the first time makes the database, the keys and the deployment.
+    ///
+    /// # Errors
+    /// When the folder cannot be written, is open in another process, was written by a newer version, or lacks a key.
+    pub fn open_or_create(path: impl AsRef<Path>, options: &RelayOptions) -> Result<Self, RelayError> {
+        let path = path.as_ref();
+        make_folder(path)?;
+        let storage = sqlite::open(&path.join(DATABASE), &OpenOptions::default(), &options.catalogue)?;
+        let mut store = Store::new(storage, Arc::clone(&options.catalogue))?;
+        let known = store.deployment()?;
+        let keys = Keys::load(path, known.as_ref())?;
+        if known.is_none() {
+            let root = keys.root.as_ref().ok_or_else(|| RelayError::KeyMissing { path: path.join("root.key") })?;
+            store.set_deployment(&Deployment { id: random::<16>()?, root: root.public() })?;
+        }
+        let deployment = store.deployment()?.ok_or(RelayError::Stopping)?;
+        let office = keys.office.author(&deployment);
+        if !store.trust().is_some_and(|trust| trust.is_office(office)) {
+            let root = keys.root.as_ref().ok_or_else(|| RelayError::KeyMissing { path: path.join("root.key") })?;
+            let certificate = Certificate {
+                public: keys.office.public(),
+                device: "office".to_owned(),
+                persons: Vec::new(),
+                roles: vec!["central".to_owned()],
+                scopes: Vec::new(),
+                from_ms: (options.clock)(),
+                until_ms: None,
+                issuer: Issuer::Root,
+                signature: [0; 64],
+            };
+            store.add_certificates(&[certificate.signed(root, &deployment)])?;
+        }
+        if store.epoch()? != Some(office) {
+            store.set_epoch(office)?;
+        }
+        let mut central = Central::new(store, keys, deployment, options)?;
+        central.recover()?;
+        Ok(Self { path: path.to_owned(), central })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The deployment.
+    #[must_use]
+    pub const fn deployment(&self) -> Deployment {
+        self.central.deployment
+    }
+
+    /// The relay's epoch: its office author.
+    #[must_use]
+    pub const fn epoch(&self) -> AuthorId {
+        self.central.office
+    }
+
+    /// The office's public key for sealed values.
+    #[must_use]
+    pub fn value_key(&self) -> [u8; 32] {
+        self.central.keys.value.public()
+    }
+
+    /// Opens a reading handle.
+    ///
+    /// # Errors
+    /// When the storage cannot open one.
+    pub fn reader(&self) -> Result<Reader, RelayError> {
+        Ok(self.central.store.reader()?)
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), RelayError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|error| RelayError::file(path, error))
+}

@@ -1,0 +1,130 @@
+//! The endpoints.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use lastmile_log::fingerprint;
+use lastmile_web::Peer;
+use serde::Serialize;
+use serde_json::json;
+use warp::Filter;
+use warp::filters::BoxedFilter;
+
+use crate::office::command::OfficeCommand;
+use crate::server::Shared;
+use crate::sync::{answer_enrol, answer_sync};
+use crate::{OfficeAnswer, OfficeError};
+
+/// Headers by which a proxy says that it passes a request on.
+const FORWARDED: [&str; 2] = ["forwarded", "x-forwarded-for"];
+
+/// Builds every endpoint of a relay.
+pub(crate) fn routes(shared: Arc<Shared>) -> BoxedFilter<(Response<Bytes>,)> {
+    let with = {
+        let shared = Arc::clone(&shared);
+        warp::any().map(move || Arc::clone(&shared))
+    };
+    let sync = warp::path!("v1" / "sync")
+        .and(warp::post())
+        .and(warp::body::bytes())
+        .and(with.clone())
+        .then(|body: Bytes, shared: Arc<Shared>| async move { binary(answer_sync(&shared, &body).await) });
+    let enrol = warp::path!("v1" / "enrol")
+        .and(warp::post())
+        .and(warp::body::bytes())
+        .and(with.clone())
+        .then(|body: Bytes, shared: Arc<Shared>| async move { binary(answer_enrol(&shared, &body).await) });
+    let office = warp::path!("v1" / "office")
+        .and(warp::post())
+        .and(lastmile_web::peer())
+        .and(warp::header::headers_cloned())
+        .and(warp::body::bytes())
+        .and(with.clone())
+        .then(|peer: Option<Peer>, headers: HeaderMap, body: Bytes, shared: Arc<Shared>| async move {
+            office_reply(&office(&shared, peer, &headers, &body).await)
+        });
+    let health = warp::path!("healthz").and(warp::get()).and(with).then(health);
+    sync.or(enrol).unify().or(office).unify().or(health).unify().boxed()
+}
+
+fn binary(body: Vec<u8>) -> Response<Bytes> {
+    reply(StatusCode::OK, "application/octet-stream", body)
+}
+
+fn json<T: Serialize>(status: StatusCode, body: &T) -> Response<Bytes> {
+    reply(status, "application/json", serde_json::to_vec(body).unwrap_or_default())
+}
+
+fn reply(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Answers a command that comes from this computer with the folder's secret.
+async fn office(
+    shared: &Shared,
+    peer: Option<Peer>,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<OfficeAnswer, OfficeError> {
+    let near = peer.is_some_and(|Peer(addr)| addr.ip().is_loopback() || addr.ip() == shared.addr.ip());
+    let passed_on = FORWARDED.iter().any(|name| headers.contains_key(*name));
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    // Keyed hashes are compared, so that the time taken says nothing about the secret.
+    let hash = |text: &[u8]| fingerprint(&shared.admin_salt, text);
+    if !near || passed_on || given.map(hash) != Some(hash(shared.admin_token.as_bytes())) {
+        return Err(OfficeError::NotPermitted);
+    }
+    let command: OfficeCommand =
+        serde_json::from_slice(body).map_err(|error| OfficeError::BadRequest { text: error.to_string() })?;
+    shared.command(command).await
+}
+
+fn office_reply(answer: &Result<OfficeAnswer, OfficeError>) -> Response<Bytes> {
+    match answer {
+        Ok(answer) => json(StatusCode::OK, answer),
+        Err(error) => {
+            let status = match error {
+                OfficeError::NotPermitted => StatusCode::FORBIDDEN,
+                OfficeError::BadRequest { .. } => StatusCode::BAD_REQUEST,
+                OfficeError::NotFound { .. } => StatusCode::NOT_FOUND,
+                OfficeError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+                OfficeError::Failed { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+                _ => StatusCode::CONFLICT,
+            };
+            json(status, error)
+        }
+    }
+}
+
+/// Tells whether the relay works, for whoever watches it.
+async fn health(shared: Arc<Shared>) -> Response<Bytes> {
+    let counts = shared.counts().await;
+    let load = shared.connections.load();
+    let stats = &shared.writer.stats;
+    let status = if counts.is_some() && !load.stopping { "ok" } else { "failing" };
+    let code = if counts.is_some() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let counts = counts.map(|counts| {
+        json!({
+            "applied": counts.applied, "waiting": counts.waiting, "quarantined": counts.quarantined,
+            "opaque": counts.opaque, "erased": counts.erased, "pending": counts.pending,
+            "views_behind": counts.unviewed, "held": counts.held(),
+        })
+    });
+    let body = json!({
+        "status": status,
+        "version": env!("CARGO_PKG_VERSION"),
+        "epoch": shared.epoch.to_string(),
+        "connections": { "open": load.open, "limit": load.limit, "accepted": load.accepted, "refused": load.refused },
+        "views_behind": stats.views_behind(),
+        "uploads": stats.uploads(),
+        "group_commits": stats.group_commits(),
+        "refused_uploads": stats.refused(),
+        "counts": counts,
+    });
+    json(code, &body)
+}

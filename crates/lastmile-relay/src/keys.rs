@@ -1,0 +1,98 @@
+//! The keys of a relay, each in a file of its own that only its owner reads.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use lastmile_log::{AuthorKey, Deployment, OfficeKey};
+use lastmile_model::ChangeHash;
+
+use crate::RelayError;
+use crate::clock::random;
+
+const ROOT: &str = "root.key";
+const OFFICE: &str = "office.key";
+const VALUE: &str = "value.key";
+const FINGERPRINT: &str = "fingerprint.key";
+
+/// The secrets of one relay.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    /// Certifies office authors. It may be kept elsewhere once the office author is certified.
+    pub root: Option<AuthorKey>,
+    /// Signs what the office writes, and receipts.
+    pub office: AuthorKey,
+    /// Opens sealed values.
+    pub value: OfficeKey,
+    /// Makes fingerprints of id numbers and of invites' tokens.
+    pub fingerprint: [u8; 32],
+}
+
+impl Keys {
+    /// Reads the keys; makes those that are missing if there is no database yet.
+    pub fn load(folder: &Path, deployment: Option<&Deployment>) -> Result<Self, RelayError> {
+        let fresh = deployment.is_none();
+        let root = match read(&folder.join(ROOT))? {
+            Some(seed) => Some(AuthorKey::from_seed(&seed)),
+            None if fresh => Some(AuthorKey::from_seed(&make(&folder.join(ROOT))?)),
+            None => None,
+        };
+        if let (Some(root), Some(deployment)) = (&root, deployment)
+            && root.public() != deployment.root
+        {
+            return Err(RelayError::OtherKey { path: folder.join(ROOT) });
+        }
+        let needed = |name: &str| -> Result<[u8; 32], RelayError> {
+            let path = folder.join(name);
+            match read(&path)? {
+                Some(seed) => Ok(seed),
+                None if fresh => make(&path),
+                None => Err(RelayError::KeyMissing { path }),
+            }
+        };
+        Ok(Self {
+            root,
+            office: AuthorKey::from_seed(&needed(OFFICE)?),
+            value: OfficeKey::from_seed(&needed(VALUE)?),
+            fingerprint: needed(FINGERPRINT)?,
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Option<[u8; 32]>, RelayError> {
+    match fs::read_to_string(path) {
+        Ok(text) => {
+            let seed = text.trim().parse::<ChangeHash>().map_err(|_| RelayError::BadKey { path: path.to_owned() })?;
+            Ok(Some(seed.0))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(RelayError::file(path, error)),
+    }
+}
+
+fn make(path: &Path) -> Result<[u8; 32], RelayError> {
+    let seed = random::<32>()?;
+    write_secret(path, &format!("{}\n", ChangeHash(seed)))?;
+    Ok(seed)
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+pub(crate) fn write_secret(path: &Path, text: &str) -> Result<(), RelayError> {
+    let beside = path.with_extension("new");
+    let write = || -> io::Result<()> {
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&beside)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        #[cfg(unix)]
+        if let Some(folder) = path.parent() {
+            fs::File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    };
+    write().map_err(|error| RelayError::file(path, error))
+}

@@ -1,0 +1,123 @@
+//! The office's work: commands in, answers out, records in between.
+
+pub(crate) mod answer;
+pub(crate) mod command;
+mod conflicts;
+mod find;
+mod links;
+mod moves;
+mod pairs;
+pub(crate) mod refusal;
+mod resolve;
+mod status;
+mod steps;
+mod tallies;
+mod verdicts;
+
+use lastmile_model::Scope;
+use lastmile_model::roles::Role;
+use lastmile_store::RecordEdit;
+
+use crate::central::Central;
+use crate::{InviteOrder, OfficeAnswer, OfficeCommand, OfficeError, RelayError};
+
+/// The longest reason that an event or link holds, in characters.
+const REASON: usize = 200;
+
+/// The most records of one commit of the office's; the format allows 256.
+const COMMIT_RECORDS: usize = 200;
+
+/// The most commits of one transaction, so that uploads are not kept waiting for long.
+const TRANSACTION_COMMITS: usize = 32;
+
+impl Central {
+    /// Runs a command on what devices have sent so far, and seals what it wrote.
+    pub fn run(&mut self, command: OfficeCommand, url: Option<&str>) -> Result<OfficeAnswer, RelayError> {
+        self.follow()?;
+        self.note_touched();
+        let answer = self.dispatch(command, url);
+        self.seal_all()?;
+        answer
+    }
+
+    fn dispatch(&mut self, command: OfficeCommand, url: Option<&str>) -> Result<OfficeAnswer, RelayError> {
+        use OfficeCommand as C;
+        match command {
+            C::Invite { scopes, roles, persons, device, until_ms, valid_hours, relay } => {
+                let scopes = scopes.iter().map(|text| parse_scope(text)).collect::<Result<Vec<_>, _>>()?;
+                let roles = roles.iter().map(|role| role.parse::<Role>().map_err(|_| OfficeError::NoRole));
+                let roles = roles.collect::<Result<Vec<_>, _>>()?;
+                let relay = relay.or_else(|| url.map(str::to_owned)).ok_or(OfficeError::NoAddress)?;
+                let valid_ms = i64::from(valid_hours).saturating_mul(3_600_000);
+                let order = InviteOrder { scopes, roles, persons, device, until_ms, valid_ms, relay };
+                let invite = self.invite(&order)?;
+                let scopes = invite.scopes.iter().map(Scope::to_string).collect();
+                Ok(OfficeAnswer::Invite { text: invite.to_text(), scopes })
+            }
+            C::Duplicates { record_type, within, likeness, limit } => {
+                self.duplicates(record_type.as_deref(), within.as_deref(), likeness, limit)
+            }
+            C::Conflicts { record_type, within, all, limit } => {
+                self.conflicts(record_type.as_deref(), within.as_deref(), all, limit)
+            }
+            C::Resolve { record_type, id, field, decision, reason } => {
+                self.resolve(record_type.as_deref(), id, &field, &decision, need_reason(&reason)?)
+            }
+            C::Link { loser, winner, reason } => self.link(loser, winner, need_reason(&reason)?),
+            C::Unlink { loser, winner, reason } => self.unlink(loser, winner, need_reason(&reason)?),
+            C::Confirm { which, on } => self.confirm(&which, on.as_deref()),
+            C::Verify { which } => self.verify(&which),
+            C::MarkDuplicate { activity, of, reason } => self.mark_duplicate(activity, of, need_reason(&reason)?),
+            C::Return { ids, why } => self.give_back(&ids, need_reason(&why)?),
+            C::Move { person, to, on, why } => self.move_person(person, &to, on.as_deref(), need_reason(&why)?),
+            C::Quarantine { scope, author, from, to, reason } => {
+                self.quarantine(&scope, &author, from, to, need_reason(&reason)?)
+            }
+            C::Release { scope, author, from, to, reason } => {
+                self.release(&scope, &author, from, to, need_reason(&reason)?)
+            }
+            C::Tallies { year } => self.tallies(year),
+            C::Status => self.status(),
+        }
+    }
+
+    /// Saves edits, grouped into commits by scope. Few commits are one transaction; many are several, each of which stands by
+    /// itself: a command that is repeated finds the rest.
+    pub(crate) fn save_grouped(&mut self, note: &str, edits: Vec<(Scope, RecordEdit)>) -> Result<(), RelayError> {
+        let mut by_scope: std::collections::BTreeMap<Scope, Vec<RecordEdit>> = std::collections::BTreeMap::new();
+        for (scope, edit) in edits {
+            by_scope.entry(scope).or_default().push(edit);
+        }
+        let mut commits = Vec::new();
+        for (scope, mut edits) in by_scope {
+            while !edits.is_empty() {
+                let rest = edits.split_off(edits.len().min(COMMIT_RECORDS));
+                commits.push(self.commit(&scope, note, std::mem::replace(&mut edits, rest)));
+            }
+        }
+        for chunk in commits.chunks(TRANSACTION_COMMITS) {
+            self.save(chunk)?;
+        }
+        Ok(())
+    }
+}
+
+/// Trims a reason and refuses none, or one that is too long.
+fn need_reason(reason: &str) -> Result<&str, OfficeError> {
+    let reason = reason.trim();
+    match reason.chars().count() {
+        0 => Err(OfficeError::NoReason),
+        count if count > REASON => Err(OfficeError::LongReason { most: REASON }),
+        _ => Ok(reason),
+    }
+}
+
+fn parse_scope(text: &str) -> Result<Scope, OfficeError> {
+    let bare = || Scope::community(text).ok();
+    text.parse::<Scope>().ok().or_else(bare).ok_or_else(|| OfficeError::BadScope { text: text.to_owned() })
+}
+
+/// What a commit's extension says about a command: small JSON, kept and chained.
+fn note_of(what: &str, reason: &str) -> String {
+    serde_json::json!({ "office": what, "why": reason }).to_string()
+}

@@ -1,0 +1,90 @@
+//! How things stand.
+
+use std::collections::BTreeMap;
+
+use lastmile_model::{AuthorId, Scope, keys};
+use lastmile_store::ChangeState;
+use lastmile_store::query::{Query, Test};
+use lastmile_store::storage::Cell;
+
+use super::answer::{DeviceView, LogView, OddView, StatusView};
+use crate::central::Central;
+use crate::{OfficeAnswer, RelayError};
+
+/// The most changes that are listed one by one.
+const LISTED: usize = 1000;
+
+impl Central {
+    pub(super) fn status(&mut self) -> Result<OfficeAnswer, RelayError> {
+        let scopes = self.scope_map()?;
+        let counts = self.reader.counts(None)?;
+        let mut logs: BTreeMap<AuthorId, Vec<LogView>> = BTreeMap::new();
+        for log in self.reader.logs()? {
+            logs.entry(log.author).or_default().push(LogView {
+                scope: log.scope.to_string(),
+                head: log.head,
+                changes: log.changes,
+                last_wall_ms: log.last_wall_ms,
+                branch: log.branch,
+            });
+        }
+        let mut open_conflicts = 0u64;
+        for type_no in 0..self.catalogue.types().len() {
+            let query = Query::new(type_no, &["open"]).filter("open", Test::Above, Cell::Int(0));
+            for row in self.reader.rows(&query)? {
+                let open = row.cells.first().and_then(Cell::int).and_then(|open| u64::try_from(open).ok());
+                open_conflicts = open_conflicts.saturating_add(open.unwrap_or(0));
+            }
+        }
+        let odds = self.reader.odd(None)?;
+        let odd = odds.into_iter().take(LISTED).map(|(odd, author)| OddView {
+            scope: scopes.get(&odd.scope).map(Scope::to_string).unwrap_or_default(),
+            author: author.to_string(),
+            seq: odd.position.seq(),
+            state: word(odd.state).to_owned(),
+            reason: odd.reason,
+            record_type: odd.record_type,
+            record: odd.record.0,
+        });
+        let odd = odd.collect();
+        let trust = self.trust()?;
+        let devices = trust
+            .authors()
+            .map(|(author, certificate)| DeviceView {
+                author: author.to_string(),
+                device: certificate.device.clone(),
+                roles: certificate.roles.clone(),
+                scopes: certificate.scopes.iter().map(Scope::to_string).collect(),
+                until_ms: certificate.until_ms,
+                last_contact_ms: self.contacts.last(author),
+                logs: logs.remove(&author).unwrap_or_default(),
+            })
+            .collect();
+        Ok(OfficeAnswer::Status(Box::new(StatusView {
+            deployment: keys::bytes_element(&self.deployment.id),
+            epoch: self.office.to_string(),
+            scopes: scopes.values().map(Scope::to_string).collect(),
+            bytes: self.store.size()?,
+            applied: counts.applied,
+            waiting: counts.waiting,
+            quarantined: counts.quarantined,
+            opaque: counts.opaque,
+            erased: counts.erased,
+            pending: counts.pending,
+            open_conflicts,
+            devices,
+            odd,
+        })))
+    }
+}
+
+const fn word(state: ChangeState) -> &'static str {
+    match state {
+        ChangeState::Applied => "applied",
+        ChangeState::Waiting => "waiting",
+        ChangeState::Quarantined => "quarantined",
+        ChangeState::Opaque => "opaque",
+        ChangeState::Erased => "erased",
+        ChangeState::Pending => "pending",
+    }
+}

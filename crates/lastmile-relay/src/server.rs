@@ -1,0 +1,252 @@
+//! A running relay.
+
+use std::fmt;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use lastmile_log::{AuthorKey, Deployment, Invite};
+use lastmile_model::{AuthorId, ChangeHash};
+use lastmile_store::{Counts, Reader};
+use lastmile_web::{Connections, Limits, Server, WebError};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::central::Central;
+use crate::clock::{Clock, random};
+use crate::http::routes;
+use crate::keys::write_secret;
+use crate::nonces::Nonces;
+use crate::office::command::OfficeCommand;
+use crate::remote::{ADDRESS_FILE, TOKEN_FILE};
+use crate::writer::Writer;
+use crate::{InviteOrder, OfficeAnswer, OfficeError, OfficeHandle, RelayError, RelayFolder, WriterStats};
+
+/// For how long counts are told again without counting.
+const COUNTS_MS: i64 = 2_000;
+
+/// What every request needs.
+pub(crate) struct Shared {
+    pub writer: Writer,
+    pub deployment: Deployment,
+    pub epoch: AuthorId,
+    pub office: AuthorKey,
+    pub nonces: Nonces,
+    pub connections: Connections,
+    pub addr: SocketAddr,
+    pub admin_token: String,
+    pub admin_salt: [u8; 32],
+    /// The URL that invites name if nothing else is said.
+    pub url: String,
+    clock: Clock,
+    reader: Mutex<(Reader, Option<(i64, Counts)>)>,
+}
+
+impl Shared {
+    pub fn now_ms(&self) -> i64 {
+        (self.clock)()
+    }
+
+    /// Runs a command of the office on the writer's thread.
+    pub async fn command(&self, command: OfficeCommand) -> Result<OfficeAnswer, OfficeError> {
+        let url = self.url.clone();
+        self.writer.ask(move |central| central.run(command, Some(&url))).await.map_err(RelayError::into_office)
+    }
+
+    /// Counts what is held; `None` when the storage or the writer fails.
+    pub async fn counts(self: &Arc<Self>) -> Option<Counts> {
+        self.writer.ask(|_| Ok(())).await.ok()?;
+        let shared = Arc::clone(self);
+        let counted = tokio::task::spawn_blocking(move || {
+            let now_ms = shared.now_ms();
+            let mut inner = shared.reader.lock().unwrap_or_else(PoisonError::into_inner);
+            let (reader, last) = &mut *inner;
+            if let Some((at, counts)) = last
+                && now_ms.abs_diff(*at) < COUNTS_MS.unsigned_abs()
+            {
+                return Ok(*counts);
+            }
+            let counts = reader.counts(None)?;
+            *last = Some((now_ms, counts));
+            Ok::<_, lastmile_store::StoreError>(counts)
+        });
+        match counted.await {
+            Ok(Ok(counts)) => Some(counts),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the changes held cannot be counted");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+/// Starts relays.
+#[derive(Debug)]
+pub struct Relay;
+
+impl Relay {
+    /// Serves a folder on an address; port 0 lets the system choose one.
+    ///
+    /// # Errors
+    /// When the address cannot be had or the folder cannot be written.
+    pub async fn start(folder: RelayFolder, addr: SocketAddr, limits: Limits) -> Result<RunningRelay, RelayError> {
+        let server = Server::bind(addr, limits).await?;
+        let addr = server.local_addr();
+        let path = folder.path().to_owned();
+        let admin_token = ChangeHash(random::<32>()?).to_string();
+        write_secret(&path.join(TOKEN_FILE), &admin_token)?;
+        write_secret(&path.join(ADDRESS_FILE), &addr.to_string())?;
+        let central = folder.central;
+        let (deployment, epoch, office) = (central.deployment, central.office, central.keys.office.clone());
+        let reader = Mutex::new((central.store.reader()?, None));
+        let clock = central.clock();
+        let (writer, thread) = Writer::start(central)?;
+        let shared = Arc::new(Shared {
+            writer,
+            deployment,
+            epoch,
+            office,
+            nonces: Nonces::default(),
+            connections: server.connections(),
+            addr,
+            admin_token,
+            admin_salt: random::<32>()?,
+            url: format!("http://{addr}"),
+            clock,
+            reader,
+        });
+        let (stop, stopped) = oneshot::channel::<()>();
+        let service = warp::service(routes(Arc::clone(&shared)));
+        let serving = tokio::spawn(server.serve(service, async {
+            // A dropped sender means the same as a sent word: stop.
+            let _ = stopped.await;
+        }));
+        tracing::info!(%addr, %epoch, "the relay serves");
+        Ok(RunningRelay { addr, path, shared, stop: Some(stop), serving, thread: Some(thread) })
+    }
+}
+
+/// A relay that serves until it is stopped or dropped.
+pub struct RunningRelay {
+    addr: SocketAddr,
+    path: PathBuf,
+    shared: Arc<Shared>,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<Result<(), WebError>>,
+    thread: Option<thread::JoinHandle<Central>>,
+}
+
+impl fmt::Debug for RunningRelay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningRelay").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+impl RunningRelay {
+    /// The address it listens on.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The URL of that address.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.shared.url.clone()
+    }
+
+    /// The deployment.
+    #[must_use]
+    pub fn deployment(&self) -> Deployment {
+        self.shared.deployment
+    }
+
+    /// The relay's epoch: its office author.
+    #[must_use]
+    pub fn epoch(&self) -> AuthorId {
+        self.shared.epoch
+    }
+
+    /// What the writer has done.
+    #[must_use]
+    pub fn stats(&self) -> Arc<WriterStats> {
+        Arc::clone(&self.shared.writer.stats)
+    }
+
+    /// Makes an invite for one device.
+    ///
+    /// # Errors
+    /// When the order names no scope or role, or the storage fails.
+    pub async fn invite(&self, order: InviteOrder) -> Result<Invite, RelayError> {
+        self.shared.writer.ask(move |central| central.invite(&order)).await
+    }
+
+    /// The office's work on the running relay.
+    #[must_use]
+    pub fn office(&self) -> OfficeHandle {
+        OfficeHandle::new(Arc::clone(&self.shared))
+    }
+
+    /// Opens a reading handle.
+    ///
+    /// # Errors
+    /// When the storage cannot open one.
+    pub async fn reader(&self) -> Result<Reader, RelayError> {
+        self.shared.writer.ask(|central| Ok(central.store.reader()?)).await
+    }
+
+    /// Waits until the views show everything that was receipted so far, and what follows from it is linked.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn settle(&self) -> Result<(), RelayError> {
+        self.shared
+            .writer
+            .ask(|central| {
+                central.follow()?;
+                while central.link_certain(usize::MAX)? {}
+                Ok(())
+            })
+            .await
+    }
+
+    /// Waits until it has stopped by itself, which it does only when its listening socket breaks.
+    ///
+    /// # Errors
+    /// Why it stopped.
+    pub async fn broken(&mut self) -> Result<(), RelayError> {
+        match (&mut self.serving).await {
+            Ok(served) => Ok(served?),
+            Err(_) => Err(RelayError::Stopping),
+        }
+    }
+
+    /// Stops: takes no more connections, finishes requests under way, lets the writer end and closes the database.
+    ///
+    /// # Errors
+    /// When the listening socket had broken before.
+    pub async fn stop(mut self) -> Result<(), RelayError> {
+        drop(self.stop.take());
+        let served = if self.serving.is_finished() { Ok(Ok(())) } else { (&mut self.serving).await };
+        self.shared.writer.stop().await;
+        if let Some(thread) = self.thread.take() {
+            // The store closes where it is dropped, away from the runtime's own threads.
+            let ended = tokio::task::spawn_blocking(move || thread.join().map(drop).is_ok());
+            if !ended.await.unwrap_or(false) {
+                tracing::error!("the writer ended in a panic; what was receipted is safe");
+            }
+        }
+        for file in [TOKEN_FILE, ADDRESS_FILE] {
+            // A file that stays says nothing: its address answers no more.
+            let _ = fs::remove_file(self.path.join(file));
+        }
+        tracing::info!(addr = %self.addr, "the relay stopped");
+        match served {
+            Ok(served) => Ok(served?),
+            Err(_) => Err(RelayError::Stopping),
+        }
+    }
+}

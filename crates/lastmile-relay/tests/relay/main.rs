@@ -1,0 +1,8 @@
+//! A relay on the loopback interface, with devices made of a store and a session.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod device;
+mod folder;
+mod merging;
+mod office;
+mod sync;

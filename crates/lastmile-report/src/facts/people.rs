@@ -1,0 +1,236 @@
+//! Persons and their check-ins: who is on the books where.
+
+use std::borrow::Cow;
+
+use lastmile_model::duties::Exemption;
+use lastmile_model::names;
+use lastmile_store::query::Query;
+
+use crate::ReportError;
+use crate::canonical::Links;
+use crate::day::Day;
+use crate::hash::Interner;
+use crate::read::{NEXT, Source, count, day, day_of_instant, id, number};
+use crate::request::Names;
+
+/// Political statuses of members: party member, probationary party member (GB/T 4762).
+const MEMBER: [&str; 2] = ["01", "02"];
+
+/// What a report knows of a canonical person.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Person {
+    /// Whether a record of the person is held here.
+    pub(crate) held: bool,
+    /// Whether the political status is a member's.
+    pub(crate) member: bool,
+    /// Open conflicts of the person's records.
+    pub(crate) open: u32,
+    /// The exemption from the year's duty, if a reason is given.
+    pub(crate) exemption: Option<Exemption>,
+    /// The name as the list shows it; empty unless asked for.
+    pub(crate) name: String,
+    /// The record whose values show: smallest id, of its copies the one made last.
+    shown: Option<(u128, i64)>,
+}
+
+/// Reads the canonical persons that have been numbered.
+pub(crate) fn people(
+    source: &Source<'_>,
+    links: &Links,
+    persons: &Interner,
+    with_names: Option<Names>,
+) -> Result<Vec<Person>, ReportError> {
+    let mut people = vec![Person::default(); persons.len()];
+    let mut columns = vec!["party_status", "open", "created_at", "exempt_reason", "exempt_until"];
+    if with_names.is_some() {
+        columns.push("name");
+    }
+    let query = Query::new(source.type_no("person")?, &columns);
+    source.visit(&query, &mut |row| {
+        let own = number(&row.id);
+        let known = persons.get(links.persons.of(own)).and_then(|place| people.get_mut(place as usize));
+        if let (Some(person), [status, open, created, exempt, until, rest @ ..]) = (known, row.cells) {
+            let created = created.int().unwrap_or(i64::MIN);
+            let better = person.shown.is_none_or(|(id, at)| own < id || (own == id && created > at));
+            person.held = true;
+            person.open = person.open.saturating_add(count(open));
+            if better {
+                person.shown = Some((own, created));
+                person.member = status.text().is_some_and(|status| MEMBER.contains(&status));
+                person.exemption = exempt.text().map(|_| Exemption { until: day(until).map(Day::date) });
+                if let (Some(mode), Some(name)) = (with_names, rest.first().and_then(|cell| cell.text())) {
+                    person.name = shown_name(name, mode);
+                }
+            }
+        }
+        NEXT
+    })?;
+    Ok(people)
+}
+
+/// Returns a name as lists show it.
+fn shown_name(name: &str, mode: Names) -> String {
+    match mode {
+        Names::Full => name.to_owned(),
+        Names::Masked => names::mask(name),
+    }
+}
+
+/// One check-in, reduced to what two days need.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CheckIn {
+    pub(crate) id: u128,
+    pub(crate) person: u32,
+    pub(crate) scope: u32,
+    pub(crate) open: u32,
+    /// Since when the check-in is confirmed that covers the closing day.
+    pub(crate) closing: Option<Day>,
+    /// Since when the one is confirmed that covers the opening day.
+    pub(crate) opening: Option<Day>,
+    /// The first day ever confirmed, if not after the closing day.
+    pub(crate) first: Option<Day>,
+    /// The day a check-in was recorded that still waits for confirmation.
+    pub(crate) waiting: Option<Day>,
+}
+
+/// Check-ins with the persons they speak of, numbered.
+#[derive(Debug, Default)]
+pub(crate) struct CheckIns {
+    pub(crate) persons: Interner,
+    pub(crate) rows: Vec<CheckIn>,
+    /// Every confirmed span with its person, from and until.
+    pub(crate) spans: Vec<(u32, Day, Option<Day>)>,
+}
+
+/// Reads every check-in that matters up to the closing day; the opening day is the one before the period.
+pub(crate) fn check_ins(
+    source: &Source<'_>,
+    links: &Links,
+    opening: Day,
+    closing: Day,
+) -> Result<CheckIns, ReportError> {
+    let mut found = CheckIns::default();
+    let columns =
+        ["person", "state", "first_confirmed", "confirmed_from", "confirmed_to", "spans", "open", "created_at"];
+    let query = Query::new(source.type_no("check_in")?, &columns);
+    source.visit(&query, &mut |row| {
+        let [person, state, first, from, until, spans, open, created] = row.cells else { return NEXT };
+        let Some(person) = id(person) else { return NEXT };
+        let several = spans.text().map(all_spans);
+        let (from, until) = (day(from), day(until));
+        let covers = |(from, until): (Day, Option<Day>), on| from <= on && until.is_none_or(|until| on < until);
+        let covering = |on: Day| match &several {
+            Some(spans) => spans.iter().find(|span| covers(**span, on)).map(|span| span.0),
+            None => from.filter(|from| covers((*from, until), on)),
+        };
+        let (at_closing, at_opening) = (covering(closing), covering(opening));
+        let first = day(first).filter(|first| *first <= closing);
+        let registered = state.text() == Some("registered");
+        let waiting = day_of_instant(created).filter(|made| registered && *made <= closing);
+        if at_closing.is_none() && at_opening.is_none() && first.is_none() && waiting.is_none() {
+            return NEXT;
+        }
+        let person = found.persons.number(links.persons.of(person));
+        match several {
+            Some(spans) => found.spans.extend(spans.into_iter().map(|(from, until)| (person, from, until))),
+            None => found.spans.extend(from.map(|from| (person, from, until))),
+        }
+        found.rows.push(CheckIn {
+            id: number(&row.id),
+            person,
+            scope: row.scope,
+            open: count(open),
+            closing: at_closing,
+            opening: at_opening,
+            first,
+            waiting,
+        });
+        NEXT
+    })?;
+    Ok(found)
+}
+
+/// Reads confirmed spans from a JSON array of [from, until], until being the first day no longer in it.
+fn all_spans(json: &str) -> Vec<(Day, Option<Day>)> {
+    let spans: Vec<(Cow<'_, str>, Option<Cow<'_, str>>)> = serde_json::from_str(json).unwrap_or_default();
+    let read = spans.iter().filter_map(|(from, until)| {
+        let until = match until {
+            Some(until) => Some(Day::parse(until)?),
+            None => None,
+        };
+        Some((Day::parse(from)?, until))
+    });
+    read.collect()
+}
+
+/// Where each person counts on a day.
+#[derive(Debug)]
+pub(crate) struct Homes {
+    /// Person -> the check-in that counts.
+    pub(crate) counted: Vec<Option<CheckIn>>,
+    /// Person -> whether check-ins in two communities are active at once.
+    pub(crate) contested: Vec<bool>,
+}
+
+/// Finds for each person the check-in that counts: of several, the earlier one, then the one with the smaller id.
+pub(crate) fn homes(check_ins: &CheckIns, since: impl Fn(&CheckIn) -> Option<Day>) -> Homes {
+    let mut homes =
+        Homes { counted: vec![None; check_ins.persons.len()], contested: vec![false; check_ins.persons.len()] };
+    for check_in in &check_ins.rows {
+        let Some(day) = since(check_in) else { continue };
+        let place = check_in.person as usize;
+        let Some(best) = homes.counted.get_mut(place) else { continue };
+        if let Some(other) = best
+            && other.scope != check_in.scope
+            && let Some(contested) = homes.contested.get_mut(place)
+        {
+            *contested = true;
+        }
+        let better = best.as_ref().is_none_or(|best| (Some(day), check_in.id) < (since(best), best.id));
+        if better {
+            *best = Some(*check_in);
+        }
+    }
+    homes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> Day {
+        Day::parse(text).unwrap()
+    }
+
+    #[test]
+    fn spans_are_read_in_order() {
+        let json = r#"[["2026-01-05","2026-03-01"],["2026-06-01",null]]"#;
+        let spans = [(day("2026-01-05"), Some(day("2026-03-01"))), (day("2026-06-01"), None)];
+        assert_eq!(all_spans(json), spans);
+        assert!(all_spans("nonsense").is_empty());
+    }
+
+    #[test]
+    fn the_earlier_confirmed_counts_and_two_communities_are_contested() {
+        let check_in = |id, scope, since: &str| CheckIn {
+            id,
+            person: 0,
+            scope,
+            open: 0,
+            closing: Some(day(since)),
+            opening: None,
+            first: None,
+            waiting: None,
+        };
+        let mut all = CheckIns::default();
+        all.persons.number(77);
+        all.rows = vec![check_in(5, 1, "2026-03-01"), check_in(6, 2, "2026-02-01")];
+        let homes_now = homes(&all, |one| one.closing);
+        assert_eq!(homes_now.counted[0].map(|one| one.scope), Some(2));
+        assert!(homes_now.contested[0]);
+        all.rows = vec![check_in(5, 1, "2026-03-01"), check_in(4, 1, "2026-03-01")];
+        let homes_now = homes(&all, |one| one.closing);
+        assert_eq!(homes_now.counted[0].map(|one| one.id), Some(4));
+        assert!(!homes_now.contested[0]);
+    }
+}

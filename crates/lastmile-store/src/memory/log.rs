@@ -1,0 +1,225 @@
+//! The tables of the logs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use lastmile_model::{AuthorId, ChainHash, RecordId, Scope};
+
+use super::Refused;
+use crate::storage::{Blob, Cut, Odd, Pending, Position, StoredReceipt, StoredSeal, Strand};
+
+/// What tells receipts apart: scope, author, epoch, commit, chain.
+type ReceiptKey = (u32, AuthorId, AuthorId, u64, ChainHash);
+
+#[derive(Debug, Clone)]
+struct Packed {
+    last: u64,
+    bytes: Arc<[u8]>,
+}
+
+/// Everything but the views. Each map is in the order in which its rows are listed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Logs {
+    meta: BTreeMap<String, Vec<u8>>,
+    scopes: BTreeMap<u32, Scope>,
+    strands: BTreeMap<u32, Strand>,
+    cuts: BTreeMap<(u32, u64), Cut>,
+    blobs: BTreeMap<(u32, u64), Packed>,
+    seals: BTreeMap<(u32, u64), StoredSeal>,
+    receipts: BTreeMap<ReceiptKey, [u8; 64]>,
+    /// By scope, author and first commit; several of the same stand in the order they came.
+    pendings: BTreeMap<(u32, AuthorId, u64), Vec<Arc<Pending>>>,
+    certificates: BTreeSet<(AuthorId, Arc<[u8]>)>,
+    odds: BTreeMap<(u32, Position), Odd>,
+    extras: BTreeSet<(u32, RecordId, Position)>,
+}
+
+const FIRST: Position = Position(i64::MIN);
+const LAST: Position = Position(i64::MAX);
+
+impl Logs {
+    fn needs_scope(&self, no: u32) -> Result<(), Refused> {
+        if self.scopes.contains_key(&no) { Ok(()) } else { Err(Refused::Dangling { table: "scope", no }) }
+    }
+
+    fn needs_strand(&self, no: u32) -> Result<(), Refused> {
+        if self.strands.contains_key(&no) { Ok(()) } else { Err(Refused::Dangling { table: "strand", no }) }
+    }
+
+    pub(super) fn meta(&self, key: &str) -> Option<Vec<u8>> {
+        self.meta.get(key).cloned()
+    }
+
+    pub(super) fn put_meta(&mut self, key: &str, value: &[u8]) {
+        self.meta.insert(key.to_owned(), value.to_vec());
+    }
+
+    pub(super) fn scopes(&self) -> Vec<(u32, Scope)> {
+        self.scopes.iter().map(|(no, scope)| (*no, scope.clone())).collect()
+    }
+
+    pub(super) fn add_scope(&mut self, scope: &Scope) -> u32 {
+        if let Some((no, _)) = self.scopes.iter().find(|(_, known)| *known == scope) {
+            return *no;
+        }
+        let no = self.scopes.last_key_value().map_or(1, |(last, _)| last.saturating_add(1));
+        self.scopes.insert(no, scope.clone());
+        no
+    }
+
+    pub(super) fn strands(&self) -> Vec<Strand> {
+        self.strands.values().cloned().collect()
+    }
+
+    /// Of a strand that is there only what grows is replaced; where it began is settled.
+    pub(super) fn put_strand(&mut self, strand: &Strand) -> Result<(), Refused> {
+        if let Some(held) = self.strands.get_mut(&strand.no) {
+            held.head = strand.head;
+            held.chain = strand.chain;
+            held.sealed = strand.sealed;
+            held.sealed_chain = strand.sealed_chain;
+            held.viewed = strand.viewed;
+            held.changes = strand.changes;
+            return Ok(());
+        }
+        self.needs_scope(strand.scope)?;
+        if let Some(parent) = strand.parent.filter(|parent| *parent != strand.no) {
+            self.needs_strand(parent)?;
+        }
+        self.strands.insert(strand.no, strand.clone());
+        Ok(())
+    }
+
+    pub(super) fn cuts(&self) -> Vec<Cut> {
+        self.cuts.values().cloned().collect()
+    }
+
+    pub(super) fn put_cut(&mut self, cut: &Cut) -> Result<(), Refused> {
+        self.needs_strand(cut.strand)?;
+        self.cuts.entry((cut.strand, cut.seq)).or_insert_with(|| cut.clone());
+        Ok(())
+    }
+
+    pub(super) fn put_blob(&mut self, strand: u32, first: u64, last: u64, packed: &[u8]) {
+        self.blobs.insert((strand, first), Packed { last, bytes: packed.into() });
+    }
+
+    pub(super) fn remove_blob(&mut self, strand: u32, first: u64) {
+        self.blobs.remove(&(strand, first));
+    }
+
+    pub(super) fn blob_with(&self, strand: u32, seq: u64) -> Option<Blob> {
+        let (&(_, first), packed) = self.blobs.range((strand, 0)..=(strand, seq)).next_back()?;
+        let holds = packed.last >= seq;
+        holds.then(|| Blob { strand, first, last: packed.last, packed: packed.bytes.to_vec() })
+    }
+
+    pub(super) fn blob_list(&self, strand: u32) -> Vec<(u64, u64, u64)> {
+        let blobs = self.blobs.range((strand, 0)..=(strand, u64::MAX));
+        let size = |packed: &Packed| u64::try_from(packed.bytes.len()).unwrap_or(u64::MAX);
+        blobs.map(|(&(_, first), packed)| (first, packed.last, size(packed))).collect()
+    }
+
+    pub(super) fn put_seal(&mut self, seal: &StoredSeal) -> Result<(), Refused> {
+        self.needs_strand(seal.strand)?;
+        self.seals.insert((seal.strand, seal.seq), seal.clone());
+        Ok(())
+    }
+
+    pub(super) fn seals(&self, strand: u32) -> Vec<StoredSeal> {
+        self.seals.range((strand, 0)..=(strand, u64::MAX)).map(|(_, seal)| seal.clone()).collect()
+    }
+
+    pub(super) fn put_receipt(&mut self, receipt: &StoredReceipt) -> Result<(), Refused> {
+        self.needs_scope(receipt.scope)?;
+        let key = (receipt.scope, receipt.author, receipt.epoch, receipt.seq, receipt.chain);
+        self.receipts.insert(key, receipt.signature);
+        Ok(())
+    }
+
+    pub(super) fn receipts(&self) -> Vec<StoredReceipt> {
+        let receipts = self.receipts.iter();
+        receipts
+            .map(|(&(scope, author, epoch, seq, chain), &signature)| StoredReceipt {
+                scope,
+                author,
+                epoch,
+                seq,
+                chain,
+                signature,
+            })
+            .collect()
+    }
+
+    pub(super) fn put_pending(&mut self, pending: &Pending) -> Result<(), Refused> {
+        self.needs_scope(pending.scope)?;
+        let key = (pending.scope, pending.author, pending.first);
+        self.pendings.entry(key).or_default().push(Arc::new(pending.clone()));
+        Ok(())
+    }
+
+    pub(super) fn pendings(&self) -> Vec<Pending> {
+        self.pendings.values().flatten().map(|pending| Pending::clone(pending)).collect()
+    }
+
+    pub(super) fn remove_pending(&mut self, scope: u32, author: AuthorId) {
+        self.pendings.retain(|&(of_scope, of_author, _), _| (of_scope, of_author) != (scope, author));
+    }
+
+    pub(super) fn put_certificate(&mut self, author: AuthorId, bytes: &[u8]) {
+        self.certificates.insert((author, bytes.into()));
+    }
+
+    pub(super) fn certificates(&self) -> Vec<Vec<u8>> {
+        self.certificates.iter().map(|(_, bytes)| bytes.to_vec()).collect()
+    }
+
+    pub(super) fn put_odd(&mut self, odd: &Odd) -> Result<(), Refused> {
+        self.needs_scope(odd.scope)?;
+        self.odds.insert((odd.scope, odd.position), odd.clone());
+        Ok(())
+    }
+
+    pub(super) fn remove_odd(&mut self, scope: u32, position: Position) {
+        self.odds.remove(&(scope, position));
+    }
+
+    pub(super) fn odds(&self, scope: Option<u32>) -> Vec<Odd> {
+        let (low, high) = scope.map_or((0, u32::MAX), |scope| (scope, scope));
+        self.odds.range((low, FIRST)..=(high, LAST)).map(|(_, odd)| odd.clone()).collect()
+    }
+
+    pub(super) fn put_extra(&mut self, scope: u32, record: RecordId, position: Position) -> Result<(), Refused> {
+        self.needs_scope(scope)?;
+        self.extras.insert((scope, record, position));
+        Ok(())
+    }
+
+    pub(super) fn extras(&self, scope: u32, record: RecordId) -> Vec<Position> {
+        self.extras.range((scope, record, FIRST)..=(scope, record, LAST)).map(|&(_, _, position)| position).collect()
+    }
+
+    pub(super) fn has_extras(&self, scope: u32) -> bool {
+        let (low, high) = (RecordId::from_bytes([0; 16]), RecordId::from_bytes([0xff; 16]));
+        self.extras.range((scope, low, FIRST)..=(scope, high, LAST)).next().is_some()
+    }
+
+    /// Drops what follows from the logs, and takes every strand back to before its first commit.
+    pub(super) fn forget_derived(&mut self) {
+        self.odds.clear();
+        self.extras.clear();
+        for strand in self.strands.values_mut() {
+            strand.viewed = strand.first.saturating_sub(1);
+        }
+    }
+
+    /// Bytes of the things that can be large.
+    pub(super) fn size(&self) -> usize {
+        let meta = self.meta.iter().map(|(key, value)| key.len().saturating_add(value.len()));
+        let blobs = self.blobs.values().map(|packed| packed.bytes.len());
+        let pendings = self.pendings.values().flatten().map(|pending| pending.packed.len());
+        let certificates = self.certificates.iter().map(|(_, bytes)| bytes.len());
+        let signatures = self.seals.len().saturating_add(self.receipts.len()).saturating_mul(64);
+        meta.chain(blobs).chain(pendings).chain(certificates).fold(signatures, usize::saturating_add)
+    }
+}

@@ -1,0 +1,116 @@
+//! Layers point down: every manifest names only crates below its own, and one crate owns each heavy dependency.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Each crate with what it may use, as docs/architecture.md and the design draw it.
+const LAYERS: [(&str, &[&str]); 12] = [
+    ("lastmile-model", &[]),
+    ("lastmile-crdt", &["lastmile-model"]),
+    ("lastmile-log", &["lastmile-crdt", "lastmile-model"]),
+    ("lastmile-store", &["lastmile-log", "lastmile-crdt", "lastmile-model"]),
+    ("lastmile-protocol", &["lastmile-log", "lastmile-crdt", "lastmile-model"]),
+    ("lastmile-report", &["lastmile-store", "lastmile-log", "lastmile-crdt", "lastmile-model"]),
+    ("lastmile-web", &[]),
+    (
+        "lastmile-client",
+        &["lastmile-store", "lastmile-protocol", "lastmile-report", "lastmile-log", "lastmile-crdt", "lastmile-model"],
+    ),
+    (
+        "lastmile-relay",
+        &[
+            "lastmile-store",
+            "lastmile-protocol",
+            "lastmile-report",
+            "lastmile-web",
+            "lastmile-log",
+            "lastmile-crdt",
+            "lastmile-model",
+        ],
+    ),
+    ("lastmile-testkit", &["lastmile-model"]),
+    (
+        "lastmile-cli",
+        &[
+            "lastmile-client",
+            "lastmile-relay",
+            "lastmile-report",
+            "lastmile-web",
+            "lastmile-testkit",
+            "lastmile-store",
+            "lastmile-protocol",
+            "lastmile-log",
+            "lastmile-crdt",
+            "lastmile-model",
+        ],
+    ),
+    ("lastmile-tests", &[]),
+];
+
+/// Heavy dependencies and the crates that alone may use them outside tests.
+const OWNERS: [(&str, &[&str]); 5] = [
+    ("automerge", &["lastmile-crdt"]),
+    ("rusqlite", &["lastmile-store"]),
+    ("ed25519-dalek", &["lastmile-log"]),
+    ("crypto_box", &["lastmile-log"]),
+    ("warp", &["lastmile-web", "lastmile-relay", "lastmile-worker"]),
+];
+
+fn manifests() -> BTreeMap<String, toml::Table> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(root).unwrap() {
+        let path = entry.unwrap().path().join("Cargo.toml");
+        let manifest: toml::Table = std::fs::read_to_string(&path).unwrap().parse().unwrap();
+        found.insert(manifest["package"]["name"].as_str().unwrap().to_owned(), manifest);
+    }
+    found
+}
+
+fn dependencies(manifest: &toml::Table) -> BTreeSet<String> {
+    manifest.get("dependencies").and_then(toml::Value::as_table).into_iter().flatten().map(|(name, _)| name.clone()).collect()
+}
+
+#[test]
+fn layers_point_down() {
+    let layers: BTreeMap<&str, &[&str]> = LAYERS.into_iter().collect();
+    for (name, manifest) in manifests() {
+        let allowed = layers.get(name.as_str()).unwrap_or_else(|| panic!("{name} has no layer"));
+        for used in dependencies(&manifest).iter().filter(|used| used.starts_with("lastmile-")) {
+            assert!(allowed.contains(&used.as_str()), "{name} must not use {used}");
+        }
+    }
+}
+
+#[test]
+fn one_crate_owns_each_heavy_dependency() {
+    for (name, manifest) in manifests() {
+        for (heavy, owners) in OWNERS {
+            let uses = dependencies(&manifest).contains(heavy);
+            assert!(!uses || owners.contains(&name.as_str()), "{name} must not use {heavy}");
+        }
+    }
+}
+
+#[test]
+fn no_sql_outside_the_store() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+    let mut folders = vec![root];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                if name != "lastmile-store" && name != "target" && name != "node_modules" && name != "tests" {
+                    folders.push(path);
+                }
+            } else if name.ends_with(".rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                for word in ["rusqlite", "SELECT ", "INSERT INTO", "PRAGMA "] {
+                    let found = text.lines().find(|line| line.contains(word) && !line.trim_start().starts_with("//"));
+                    assert!(found.is_none(), "{}: {found:?}", path.display());
+                }
+            }
+        }
+    }
+}

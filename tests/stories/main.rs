@@ -1,0 +1,3 @@
+//! Cross-crate stories, in one test binary.
+
+mod layers;
