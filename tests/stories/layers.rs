@@ -68,7 +68,13 @@ fn manifests() -> BTreeMap<String, toml::Table> {
 }
 
 fn dependencies(manifest: &toml::Table) -> BTreeSet<String> {
-    manifest.get("dependencies").and_then(toml::Value::as_table).into_iter().flatten().map(|(name, _)| name.clone()).collect()
+    manifest
+        .get("dependencies")
+        .and_then(toml::Value::as_table)
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.clone())
+        .collect()
 }
 
 #[test]

@@ -2,15 +2,21 @@
 
 mod demo;
 mod device;
+mod export;
 mod import_roster;
+mod inspect;
+mod maintain;
+mod office;
 mod opened;
+mod refused;
+mod relay;
+mod report;
 mod script;
 mod shown;
+mod written;
 
 use crate::args::Command;
-use crate::args::data::{Export, Import};
-use crate::args::office::Office;
-use crate::args::relay::Relay;
+use crate::args::data::Import;
 use crate::error::{CliError, Exit};
 use crate::output::Output;
 
@@ -23,28 +29,14 @@ pub fn dispatch(command: Command, output: &mut Output) -> Result<Exit, CliError>
         Command::Import(Import::Roster(args)) => return import_roster::run(&args, output),
         Command::Demo(args) => return demo::run(&args, output),
         Command::Generate(_) => "generate",
-        Command::Relay(Relay::Serve(_)) => "relay serve",
-        Command::Relay(Relay::Invite(_)) => "relay invite",
+        Command::Relay(command) => return relay::run(&command, output),
         Command::Device(command) => return device::run(&command, output),
-        Command::Office(command) => match command {
-            Office::Duplicates(_) => "office duplicates",
-            Office::Conflicts(_) => "office conflicts",
-            Office::Resolve(_) => "office resolve",
-            Office::Link(_) => "office link",
-            Office::Unlink(_) => "office unlink",
-            Office::Confirm(_) => "office confirm",
-            Office::Verify(_) => "office verify",
-            Office::Return(_) => "office return",
-            Office::Move(_) => "office move",
-            Office::Quarantine(_) => "office quarantine",
-            Office::Release(_) => "office release",
-        },
-        Command::Report(_) => "report",
-        Command::Rebuild(_) => "rebuild",
-        Command::Check(_) => "check",
-        Command::Inspect(_) => "inspect",
-        Command::Export(Export::Record(_)) => "export record",
-        Command::Export(Export::Table(_)) => "export table",
+        Command::Office(command) => return office::run(&command, output),
+        Command::Report(args) => return report::run(&args, output),
+        Command::Rebuild(args) => return maintain::rebuild(&args, output),
+        Command::Check(args) => return maintain::check(&args, output),
+        Command::Inspect(args) => return inspect::run(&args, output),
+        Command::Export(command) => return export::run(&command, output),
         Command::Bench(_) => "bench",
     };
     Err(CliError::unavailable(name))

@@ -130,8 +130,7 @@ pub async fn run(plan: &Plan, output: &mut Output) -> Result<(Summary, Ledger), 
     let began = Instant::now();
     let city = plan.scale == Scale::City;
     let dataset = Dataset::new(Settings { shared: !city, ..Settings::new(plan.scale, plan.seed) });
-    std::fs::create_dir_all(&plan.folder)
-        .map_err(|source| DemoError::Folder { path: plan.folder.clone(), source })?;
+    std::fs::create_dir_all(&plan.folder).map_err(|source| DemoError::Folder { path: plan.folder.clone(), source })?;
     let relay_folder = plan.folder.join("relay");
 
     let relay = start_relay(&relay_folder, plan.listen).await?;

@@ -96,6 +96,17 @@ impl Output {
         self.out.write_all(table.render(self.out_style).as_bytes()).map_err(CliError::output)
     }
 
+    /// Shows a line that is data, not a message; nothing in JSON mode.
+    ///
+    /// # Errors
+    /// Fails if standard output does.
+    pub fn line(&mut self, text: &str) -> Result<(), CliError> {
+        if self.json {
+            return Ok(());
+        }
+        writeln!(self.out, "{}", printable(text)).map_err(CliError::output)
+    }
+
     /// Shows a blank line between parts of a result; nothing in JSON mode.
     ///
     /// # Errors

@@ -70,9 +70,10 @@ fn gives_json_for_machines() {
 
 #[test]
 fn says_honestly_what_a_build_cannot_do() {
-    let output = lastmile(&["device", "status"]);
+    let author = "ab".repeat(16);
+    let output = lastmile(&["inspect", "--commits", &format!("{author}:1")]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(err(&output).contains("`device status` is not available"), "{}", err(&output));
+    assert!(err(&output).contains("`inspect --commits` is not available"), "{}", err(&output));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use lastmile_protocol::{Carrier, Role, feed, pump};
 
 use crate::ClientError;
 use crate::host::Learnt;
-use crate::replica::Replica;
+use crate::replica::{Replica, session_error};
 
 /// What a bundle brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -21,13 +21,6 @@ pub struct BundleReport {
     pub appended: u64,
 }
 
-fn session_failed(error: lastmile_protocol::DriveError<lastmile_store::StoreError>) -> ClientError {
-    match error {
-        lastmile_protocol::DriveError::Host(error) => ClientError::Store(error),
-        lastmile_protocol::DriveError::Session(error) => ClientError::Session(error),
-    }
-}
-
 impl Replica {
     /// Writes everything this device holds into a file, whole or not at all.
     ///
@@ -36,9 +29,8 @@ impl Replica {
     pub fn export_bundle(&self, path: &Path) -> Result<BundleReport, ClientError> {
         let (mut session, _) = self.begin_session(Role::Initiator, Carrier::File)?;
         let mut learnt = Learnt::default();
-        let mut bytes = START.to_vec();
-        let driven =
-            self.drive(&mut learnt, |host| pump(&mut session, host, &mut bytes)).map_err(session_failed)?;
+        let mut bytes = Vec::new();
+        let driven = self.drive(&mut learnt, |host| pump(&mut session, host, &mut bytes)).map_err(session_error)?;
         let aside = path.with_extension("lastmile.new");
         let mut file = std::fs::File::create(&aside).map_err(ClientError::file(&aside))?;
         file.write_all(&bytes).map_err(ClientError::file(&aside))?;
@@ -56,25 +48,21 @@ impl Replica {
         let mut bytes = Vec::new();
         let mut file = std::fs::File::open(path).map_err(ClientError::file(path))?;
         file.read_to_end(&mut bytes).map_err(ClientError::file(path))?;
-        let Some(frames) = bytes.strip_prefix(START.as_slice()) else {
+        if !bytes.starts_with(START) {
             return Err(ClientError::NotABundle { path: path.to_owned() });
-        };
+        }
         let (mut session, _) = self.begin_session(Role::Responder, Carrier::File)?;
         let mut learnt = Learnt::default();
         let mut nowhere = Vec::new();
         let outcome = self
             .drive(&mut learnt, |host| {
-                let driven = feed(&mut session, host, frames, &mut nowhere)?;
+                let driven = feed(&mut session, host, &bytes, &mut nowhere)?;
                 session.end_of_input();
                 let ended = pump(&mut session, host, &mut nowhere)?;
                 Ok::<_, lastmile_protocol::DriveError<_>>(ended.done.or(driven.done).unwrap_or_default())
             })
-            .map_err(session_failed)?;
+            .map_err(session_error)?;
         self.finish(&learnt)?;
-        Ok(BundleReport {
-            bytes: bytes.len() as u64,
-            batches: outcome.received.batches,
-            appended: outcome.appended,
-        })
+        Ok(BundleReport { bytes: bytes.len() as u64, batches: outcome.received.batches, appended: outcome.appended })
     }
 }

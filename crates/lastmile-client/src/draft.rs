@@ -66,7 +66,8 @@ impl<'r> Draft<'r> {
     ) -> Result<RecordId, ClientError> {
         let (_, known) = self.replica.record_type(record_type)?;
         self.seal(&mut entry)?;
-        self.with_context(|context| check::validate_new(known, &entry.values, context)).map_err(ClientError::Invalid)?;
+        self.with_context(|context| check::validate_new(known, &entry.values, context))
+            .map_err(ClientError::Invalid)?;
         let value_of = |name: &str| entry.values.iter().find(|(key, _)| key == name).map(|(_, value)| value);
         let id = match known.derive_id(value_of) {
             Some(derived) => derived,
@@ -89,10 +90,8 @@ impl<'r> Draft<'r> {
         let before = self.replica.record(record_type, id)?;
         self.seal(&mut entry)?;
         let value_before = |key: &str| before.values.get(key).cloned();
-        self.with_context(|context| {
-            check::validate_edit(known, &entry.values, &entry.removed, &value_before, context)
-        })
-        .map_err(ClientError::Invalid)?;
+        self.with_context(|context| check::validate_edit(known, &entry.values, &entry.removed, &value_before, context))
+            .map_err(ClientError::Invalid)?;
         let removed = entry.removed.into_iter().map(|key| Edit::Remove { key });
         let edits = entry.values.into_iter().map(|(key, value)| Edit::Set { key, value }).chain(removed).collect();
         self.push(record_type, id, false, edits)
@@ -113,9 +112,7 @@ impl<'r> Draft<'r> {
         let event = new_id(self.wall_ms)?;
         let by = self.acting.map(RecordId);
         let values = self
-            .with_context(|context| {
-                lastmile_model::input::event(known, kind, parts, event, self.wall_ms, by, context)
-            })
+            .with_context(|context| lastmile_model::input::event(known, kind, parts, event, self.wall_ms, by, context))
             .map_err(ClientError::Invalid)?;
         let pending = self.edits.iter().position(|edit| edit.record == id && edit.record_type == record_type);
         if pending.is_none() {

@@ -66,7 +66,9 @@ pub enum ClientError {
         reason: String,
     },
     /// Something else than a relay answered.
-    #[error("{relay}: answered with something that is no relay's answer ({found}); a login page of the network may stand before it")]
+    #[error(
+        "{relay}: answered with something that is no relay's answer ({found}); a login page of the network may stand before it"
+    )]
     NotARelay {
         /// The relay's address.
         relay: String,

@@ -56,8 +56,12 @@ pub fn local_scopes(
         let receipted = store.receipted(&scope)?;
         let mut one = LocalScope::new(scope.clone(), store.vector(&scope));
         one.pending = store.pending_heads(&scope)?;
-        one.receipted =
-            receipted.entries().filter(|entry| entry.segment.author == author).map(|entry| entry.seq).max().unwrap_or(0);
+        one.receipted = receipted
+            .entries()
+            .filter(|entry| entry.segment.author == author)
+            .map(|entry| entry.seq)
+            .max()
+            .unwrap_or(0);
         one.peer_has = Some(peer.get(&scope).cloned().unwrap_or(receipted));
         local.push(one);
     }
@@ -69,7 +73,11 @@ pub fn local_scopes(
 pub fn outcome_for(store: &Store, outcome: &Outcome) -> BatchOutcome {
     let Some((scope, author)) = &outcome.log else { return BatchOutcome::Refused { author: None } };
     let author = *author;
-    let head = outcome.head.unwrap_or(Entry { segment: Segment::trunk(author), seq: 0, chain: lastmile_model::ChainHash::ZERO });
+    let head = outcome.head.unwrap_or(Entry {
+        segment: Segment::trunk(author),
+        seq: 0,
+        chain: lastmile_model::ChainHash::ZERO,
+    });
     let have = || store.sealed_heads(scope, author).into_iter().map(|(seq, _)| seq).max().unwrap_or(0);
     match &outcome.fate {
         Fate::Appended { .. } if outcome.forked => BatchOutcome::Fork(head),
@@ -92,13 +100,14 @@ impl Host for StoreHost<'_> {
         if !request.certificates.is_empty() {
             self.store.add_certificates(&request.certificates)?;
         }
-        let scopes: Vec<Scope> = request.batches.iter().map(|batch| batch.scope.clone()).collect();
+        let meant: Vec<(Scope, AuthorId)> =
+            request.batches.iter().map(|batch| (batch.scope.clone(), batch.author)).collect();
         let incoming =
             request.batches.into_iter().map(|batch| Incoming { packed: batch.packed, seals: batch.seals }).collect();
-        let outcomes = self.store.ingest(incoming, ViewMode::Now, self.durability)?;
+        let outcomes = self.store.ingest_meant(incoming, &meant, ViewMode::Now, self.durability)?;
         let outcomes = outcomes.iter().map(|outcome| outcome_for(self.store, outcome)).collect();
         let mut vectors: BTreeMap<Scope, Vector> = BTreeMap::new();
-        for scope in scopes {
+        for (scope, _) in meant {
             let vector = self.store.vector(&scope);
             vectors.insert(scope, vector);
         }
@@ -106,8 +115,13 @@ impl Host for StoreHost<'_> {
     }
 
     fn read(&mut self, request: &ReadRequest) -> Result<(Vec<OutgoingBatch>, bool), StoreError> {
-        let (batches, whole) =
-            self.store.path_batches(&request.scope, &request.segment, request.after, request.limit_bytes)?;
+        let (batches, whole) = self.store.path_to(
+            &request.scope,
+            &request.segment,
+            request.through,
+            request.after,
+            request.limit_bytes,
+        )?;
         let batches = batches
             .into_iter()
             .map(|batch| OutgoingBatch { through: batch.last, packed: batch.packed, seals: batch.seals })

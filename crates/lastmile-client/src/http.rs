@@ -11,7 +11,7 @@ use hyper_util::rt::TokioExecutor;
 use crate::ClientError;
 
 /// The media type of request and response bodies.
-pub const MEDIA_TYPE: &str = "application/vnd.lastmile.sync";
+pub const MEDIA_TYPE: &str = "application/vnd.lastmile.v1";
 /// The largest response body taken.
 const MAX_RESPONSE: usize = 32 << 20;
 
@@ -30,7 +30,8 @@ impl Carrier {
     /// [`ClientError::BadAddress`] when it is no plain HTTP address.
     pub fn new(relay: &str, timeout: Duration) -> Result<Self, ClientError> {
         let relay = relay.trim_end_matches('/').to_owned();
-        let plain = relay.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
+        let plain =
+            relay.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
         if !plain {
             return Err(ClientError::BadAddress(relay));
         }

@@ -15,13 +15,13 @@ use lastmile_store::{Durability, FullRecord, NewCommit, Reader, Saved, Store, St
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
+use crate::ClientError;
 use crate::clock::{Clock, SystemClock, random};
 use crate::draft::Draft;
 use crate::folder::{Folder, new_mark};
 use crate::host::{Learnt, StoreHost, local_scopes};
 use crate::http::Carrier;
 use crate::status::{SyncPhase, SyncReport, SyncStatus};
-use crate::ClientError;
 
 const RELAY: &str = "relay.address";
 const OFFICE_KEY: &str = "office.key";
@@ -80,7 +80,10 @@ pub struct Replica {
 
 impl std::fmt::Debug for Replica {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Replica").field("folder", &self.folder.path()).field("author", &self.author).finish_non_exhaustive()
+        f.debug_struct("Replica")
+            .field("folder", &self.folder.path())
+            .field("author", &self.author)
+            .finish_non_exhaustive()
     }
 }
 
@@ -360,7 +363,7 @@ impl Replica {
         let mut body = Vec::new();
         let mut driven = {
             let mut store = lock(&self.store);
-            pump(&mut session, &mut self.host(&mut store, &mut learnt), &mut body).map_err(|error| session_error(error))?
+            pump(&mut session, &mut self.host(&mut store, &mut learnt), &mut body).map_err(session_error)?
         };
         while driven.flushed {
             let mut request = std::mem::take(&mut body);
@@ -371,9 +374,9 @@ impl Replica {
             report.received_bytes = report.received_bytes.saturating_add(answer.len() as u64);
             let mut store = lock(&self.store);
             let mut host = self.host(&mut store, &mut learnt);
-            driven = feed(&mut session, &mut host, &answer, &mut body).map_err(|error| session_error(error))?;
+            driven = feed(&mut session, &mut host, &answer, &mut body).map_err(session_error)?;
             session.end_of_input();
-            let ended = pump(&mut session, &mut host, &mut body).map_err(|error| session_error(error))?;
+            let ended = pump(&mut session, &mut host, &mut body).map_err(session_error)?;
             driven.flushed |= ended.flushed;
             driven.done = ended.done.or(driven.done);
             self.announce(&mut store);
@@ -415,7 +418,8 @@ impl Replica {
         self.options.app.clone_into(&mut config.app);
         if let Some(trust) = store.trust() {
             config.certificates = trust.chain_of(self.author);
-            config.office = trust.authors().map(|(author, _)| author).filter(|author| trust.is_office(*author)).collect();
+            config.office =
+                trust.authors().map(|(author, _)| author).filter(|author| trust.is_office(*author)).collect();
         }
         config.introduce = carrier != CarrierKind::OneShot || config.certificates.len() > 2;
         if carrier == CarrierKind::Stream {
@@ -480,7 +484,7 @@ impl Replica {
     }
 }
 
-fn session_error(error: lastmile_protocol::DriveError<StoreError>) -> ClientError {
+pub(crate) fn session_error(error: lastmile_protocol::DriveError<StoreError>) -> ClientError {
     match error {
         lastmile_protocol::DriveError::Host(error) => ClientError::Store(error),
         lastmile_protocol::DriveError::Session(error) => ClientError::Session(error),

@@ -11,6 +11,7 @@ mod fork;
 mod handshake;
 mod held;
 mod incoming;
+mod logs;
 mod outgoing;
 mod state;
 mod storing;
@@ -297,7 +298,7 @@ impl Session {
     /// Takes a grant away in the midst of an exchange: nothing more of the scope is served or taken.
     pub fn close_scope(&mut self, scope: &Scope) {
         if self.scopes.remove(scope).is_some() {
-            self.work.logs.retain(|task| task.scope != *scope);
+            self.work.logs.drop_of(scope, None);
             self.inbox.drop_scope(scope);
             self.say_error(Code::ScopeRefused, vec![scope.to_string()]);
             self.advance();

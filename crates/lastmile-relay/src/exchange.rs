@@ -7,7 +7,7 @@ use lastmile_protocol::{
 };
 
 use crate::RelayError;
-use crate::writer::Writer;
+use crate::writer::{Brought, Writer};
 
 /// When a device that could not be served comes again.
 const RETRY_MS: u64 = 5_000;
@@ -93,7 +93,8 @@ impl Exchange {
         match effect {
             Effect::Store(request) => {
                 let token = request.token;
-                match self.writer.upload(request).await {
+                match self.writer.upload(Brought { certificates: request.certificates, batches: request.batches }).await
+                {
                     Ok(stored) => session.stored(token, stored)?,
                     Err(code) => return Ok(Err(code)),
                 }
@@ -134,8 +135,8 @@ impl Exchange {
 
     async fn read(&self, request: ReadRequest) -> Result<(Vec<OutgoingBatch>, bool), RelayError> {
         let read = self.writer.ask(move |central| {
-            let ReadRequest { scope, segment, after, limit_bytes, .. } = request;
-            Ok(central.store.path_batches(&scope, &segment, after, limit_bytes)?)
+            let ReadRequest { scope, segment, through, after, limit_bytes, .. } = request;
+            Ok(central.store.path_to(&scope, &segment, through, after, limit_bytes)?)
         });
         let (batches, exhausted) = read.await?;
         let batch =

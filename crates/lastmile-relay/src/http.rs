@@ -49,7 +49,7 @@ pub(crate) fn routes(shared: Arc<Shared>) -> BoxedFilter<(Response<Bytes>,)> {
 }
 
 fn binary(body: Vec<u8>) -> Response<Bytes> {
-    reply(StatusCode::OK, "application/octet-stream", body)
+    reply(StatusCode::OK, "application/vnd.lastmile.v1", body)
 }
 
 fn json<T: Serialize>(status: StatusCode, body: &T) -> Response<Bytes> {

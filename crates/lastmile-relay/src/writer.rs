@@ -10,7 +10,7 @@ use std::thread;
 
 use lastmile_log::{Certificate, Entry, Segment, Standing};
 use lastmile_model::{ChainHash, Scope};
-use lastmile_protocol::{BatchOutcome, Code, StoreRequest, Stored};
+use lastmile_protocol::{BatchOutcome, Code, IncomingBatch, Stored};
 use lastmile_store::{Durability, Fate, Incoming, Outcome, StoreError, ViewMode};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
@@ -38,9 +38,18 @@ enum Job {
     Stop,
 }
 
-/// Batches of one exchange, and who waits for the answer.
+/// What one exchange brings to be stored.
+#[derive(Debug, Clone)]
+pub(crate) struct Brought {
+    /// Certificates that came before or with the batches.
+    pub certificates: Vec<Certificate>,
+    /// The batches.
+    pub batches: Vec<IncomingBatch>,
+}
+
+/// What one exchange brings, and who waits for the answer.
 struct Upload {
-    request: StoreRequest,
+    brought: Brought,
     reply: oneshot::Sender<Result<Stored, Code>>,
 }
 
@@ -100,9 +109,9 @@ impl Writer {
     }
 
     /// Stores batches and waits until they are durable.
-    pub async fn upload(&self, request: StoreRequest) -> Result<Stored, Code> {
+    pub async fn upload(&self, brought: Brought) -> Result<Stored, Code> {
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(Job::Upload(Upload { request, reply })).await.map_err(|_| Code::Busy)?;
+        self.jobs.send(Job::Upload(Upload { brought, reply })).await.map_err(|_| Code::Busy)?;
         answer.await.map_err(|_| Code::Busy)?
     }
 
@@ -146,7 +155,7 @@ impl Loop {
                 match next.take() {
                     Some(Job::Upload(upload)) => {
                         bytes =
-                            bytes.saturating_add(upload.request.batches.iter().map(|batch| batch.packed.len()).sum());
+                            bytes.saturating_add(upload.brought.batches.iter().map(|batch| batch.packed.len()).sum());
                         uploads.push(upload);
                     }
                     Some(Job::Ask(work)) => work(&mut self.central),
@@ -217,13 +226,13 @@ impl Loop {
     /// Takes uploads in one transaction and answers each.
     fn take(&mut self, uploads: Vec<Upload>) {
         let (requests, replies): (Vec<_>, Vec<_>) =
-            uploads.into_iter().map(|upload| (upload.request, upload.reply)).unzip();
+            uploads.into_iter().map(|upload| (upload.brought, upload.reply)).unzip();
         let answers = match self.central.ingest(requests.clone()) {
             Ok(stored) => stored.into_iter().map(Ok).collect(),
             // One of them may be at fault: each by itself, so that the others are not kept waiting by it.
             Err(error) if requests.len() > 1 && !is_of_the_disk(&error) => {
                 tracing::warn!(%error, uploads = requests.len(), "a group of uploads was not taken; each by itself");
-                requests.into_iter().map(|request| self.take_one(request)).collect::<Vec<_>>()
+                requests.into_iter().map(|brought| self.take_one(brought)).collect::<Vec<_>>()
             }
             Err(error) => {
                 tracing::error!(%error, "uploads cannot be stored");
@@ -239,8 +248,8 @@ impl Loop {
         }
     }
 
-    fn take_one(&mut self, request: StoreRequest) -> Result<Stored, Code> {
-        let mut stored = self.central.ingest(vec![request]).map_err(|error| {
+    fn take_one(&mut self, brought: Brought) -> Result<Stored, Code> {
+        let mut stored = self.central.ingest(vec![brought]).map_err(|error| {
             tracing::error!(%error, "an upload cannot be stored");
             code_of(&error)
         })?;
@@ -282,7 +291,7 @@ impl Central {
     }
 
     /// Stores the batches of several exchanges in one transaction; nothing of it is kept when this fails.
-    fn ingest(&mut self, requests: Vec<StoreRequest>) -> Result<Vec<Stored>, RelayError> {
+    fn ingest(&mut self, requests: Vec<Brought>) -> Result<Vec<Stored>, RelayError> {
         let certificates: Vec<Certificate> =
             requests.iter().flat_map(|request| request.certificates.iter().cloned()).collect();
         self.keep_certificates(&certificates)?;
@@ -363,7 +372,6 @@ mod tests {
     use lastmile_crdt::Edit;
     use lastmile_log::{AuthorKey, Issuer};
     use lastmile_model::RecordId;
-    use lastmile_protocol::session::IncomingBatch;
     use lastmile_store::sqlite::{self, OpenOptions};
     use lastmile_store::{NewCommit, RecordEdit, Store};
 
@@ -371,7 +379,7 @@ mod tests {
     use crate::{RelayFolder, RelayOptions};
 
     /// What one new device has to bring: one sealed activity.
-    fn upload(folder: &mut RelayFolder, scope: &Scope, byte: u8) -> StoreRequest {
+    fn upload(folder: &mut RelayFolder, scope: &Scope, byte: u8) -> Brought {
         let central = &mut folder.central;
         let key = AuthorKey::from_seed(&[byte; 32]);
         let certificate = Certificate {
@@ -409,29 +417,7 @@ mod tests {
         let (mut batches, _) = store.path_batches(scope, &Segment::trunk(author), 0, 1 << 20).unwrap();
         let batch = batches.remove(0);
         let batch = IncomingBatch { scope: scope.clone(), author, packed: batch.packed, seals: batch.seals };
-        StoreRequest { token: token(), certificates: Vec::new(), batches: vec![batch] }
-    }
-
-    /// Tokens come from sessions alone.
-    fn token() -> lastmile_protocol::Token {
-        use lastmile_protocol::{Carrier, Effect, LocalScope, Role, Session, SessionConfig};
-        let scope = Scope::community("430103005010").unwrap();
-        let author = lastmile_model::AuthorId([1; 16]);
-        let vector = {
-            let mut vector = lastmile_log::Vector::default();
-            vector.insert(Segment::trunk(author), 1, ChainHash([1; 32]));
-            vector
-        };
-        let config = SessionConfig::new(Role::Initiator, Carrier::OneShot, [0; 16], author);
-        let mut local = LocalScope::new(scope, vector);
-        local.peer_has = Some(lastmile_log::Vector::default());
-        let mut session = Session::new(config, vec![local]);
-        std::iter::from_fn(|| session.next_effect())
-            .find_map(|effect| match effect {
-                Effect::Read(request) => Some(request.token),
-                _ => None,
-            })
-            .unwrap()
+        Brought { certificates: Vec::new(), batches: vec![batch] }
     }
 
     #[test]
@@ -442,13 +428,13 @@ mod tests {
         let (jobs, queue) = mpsc::channel(64);
         let mut answers = Vec::new();
         for byte in 1..=40 {
-            let mut request = upload(&mut folder, &scope, byte);
+            let mut brought = upload(&mut folder, &scope, byte);
             if byte == 40 {
                 // A batch sent under another name is refused and keeps nobody else waiting.
-                request.batches[0].scope = Scope::community("430104008008").unwrap();
+                brought.batches[0].scope = Scope::community("430104008008").unwrap();
             }
             let (reply, answer) = oneshot::channel();
-            jobs.try_send(Job::Upload(Upload { request, reply })).ok().unwrap();
+            jobs.try_send(Job::Upload(Upload { brought, reply })).ok().unwrap();
             answers.push(answer);
         }
         jobs.try_send(Job::Stop).ok().unwrap();

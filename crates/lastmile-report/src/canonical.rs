@@ -93,7 +93,8 @@ impl Links {
             let is_activity = record_type.text() == Some("activity");
             if let (Some(loser), Some(winner), true) = (id(loser), id(winner), is_person || is_activity) {
                 let live = flag(live).unwrap_or(true);
-                let link = links.entry(u128::from_be_bytes(*row.id.as_bytes())).or_insert((loser, winner, is_person, true));
+                let link =
+                    links.entry(u128::from_be_bytes(*row.id.as_bytes())).or_insert((loser, winner, is_person, true));
                 link.3 &= live;
             }
             Ok(ControlFlow::Continue(()))
@@ -101,7 +102,8 @@ impl Links {
         let live = || links.values().filter(|link| link.3);
         let persons = Canonical::of_pairs(live().filter(|link| link.2).map(|link| (link.0, link.1)));
         let activity_pairs = live().filter(|link| !link.2).map(|link| (link.0, link.1)).collect();
-        let apart = links.values().filter(|link| !link.3).map(|link| (link.0.min(link.1), link.0.max(link.1))).collect();
+        let apart =
+            links.values().filter(|link| !link.3).map(|link| (link.0.min(link.1), link.0.max(link.1))).collect();
         Ok(Self { persons, activity_pairs, apart })
     }
 }

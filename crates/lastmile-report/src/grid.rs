@@ -95,7 +95,11 @@ impl Distinct {
             verified: signed(verified.len()),
             with_pending: signed(with_pending.len()),
         };
-        Grid { total: pair(&self.total), children: self.children.iter().map(pair).collect(), elsewhere: Pair::default() }
+        Grid {
+            total: pair(&self.total),
+            children: self.children.iter().map(pair).collect(),
+            elsewhere: Pair::default(),
+        }
     }
 }
 
@@ -150,7 +154,8 @@ pub(crate) fn children(territory: &Territory, figures: &[ChildFigure<'_>]) -> Op
     let mut columns = vec![Column::text("code", "代码", "Code"), Column::text("name", "名称", "Name")];
     for figure in figures {
         let [verified, with_pending] = figure.keys;
-        let label = |zh: &str, en: &str| Words::new(format!("{}·{zh}", figure.label.zh), format!("{}, {en}", figure.label.en));
+        let label =
+            |zh: &str, en: &str| Words::new(format!("{}·{zh}", figure.label.zh), format!("{}, {en}", figure.label.en));
         columns.push(Column { key: verified, label: label("已审核", "verified"), numeric: true });
         columns.push(Column { key: with_pending, label: label("含待审", "with pending"), numeric: true });
     }

@@ -3,6 +3,7 @@
 //! Ids are random or hashed already, so one multiplication spreads them. The seed differs from process to process, so
 //! that ids made to collide on one machine do not on another; no order of these maps ever reaches an output.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -54,10 +55,13 @@ impl Hasher for IdHasher {
 }
 
 /// Numbers record ids from 0 in the order they are met, so that sets of them are bits.
+///
+/// Views are read in the order rows were made, so the id after the one last asked for is tried before the map.
 #[derive(Debug, Default)]
 pub(crate) struct Interner {
     numbers: IdMap<u32>,
     ids: Vec<u128>,
+    next: Cell<u32>,
 }
 
 impl Interner {
@@ -72,7 +76,10 @@ impl Interner {
 
     /// Returns the number of an id met before.
     pub(crate) fn get(&self, id: u128) -> Option<u32> {
-        self.numbers.get(&id).copied()
+        let guess = self.next.get();
+        let found = if self.ids.get(guess as usize) == Some(&id) { guess } else { *self.numbers.get(&id)? };
+        self.next.set(found.saturating_add(1));
+        Some(found)
     }
 
     /// Returns the id with this number.
@@ -124,7 +131,8 @@ mod tests {
     fn numbers_and_bits() {
         let mut interner = Interner::default();
         assert_eq!([7, 9, 7].map(|id| interner.number(id)), [0, 1, 0]);
-        assert_eq!((interner.id(1), interner.get(9), interner.get(8), interner.len()), (9, Some(1), None, 2));
+        assert_eq!([7, 9, 8, 9, 7, 7].map(|id| interner.get(id)), [Some(0), Some(1), None, Some(1), Some(0), Some(0)]);
+        assert_eq!((interner.id(1), interner.len()), (9, 2));
         let mut bits = Bits::default();
         assert!(bits.insert(70) && !bits.insert(70) && bits.insert(0));
         assert!(bits.has(70) && !bits.has(69) && !bits.has(700));

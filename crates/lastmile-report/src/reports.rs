@@ -24,7 +24,6 @@ use crate::request::ReportRequest;
 use crate::territory::Territory;
 use crate::words::{Lang, Words};
 
-
 /// What every report works with.
 pub(crate) struct Job<'a> {
     pub(crate) request: &'a ReportRequest,
@@ -141,7 +140,10 @@ pub(crate) fn change_check(checks: &mut Vec<Check>, before: i64, now: i64) {
     let change = now.saturating_sub(before).saturating_abs().saturating_mul(100) / before;
     checks.push(Check::at_most(
         "change",
-        Words::fixed("比上期变化（％，超过50需说明）", "Change against the period before in per cent, above 50 to be explained"),
+        Words::fixed(
+            "比上期变化（％，超过50需说明）",
+            "Change against the period before in per cent, above 50 to be explained",
+        ),
         change,
         50,
     ));

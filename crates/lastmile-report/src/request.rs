@@ -102,7 +102,9 @@ pub enum ReportError {
         to: NaiveDate,
     },
     /// The scope has another shape.
-    #[error("`{code}` is no scope of a report; give a place code of 4 (city), 6 (district), 9 (street) or 12 digits (community)")]
+    #[error(
+        "`{code}` is no scope of a report; give a place code of 4 (city), 6 (district), 9 (street) or 12 digits (community)"
+    )]
     Scope {
         /// The code as given, cut to 20 characters.
         code: String,

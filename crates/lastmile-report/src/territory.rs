@@ -107,7 +107,8 @@ impl Territory {
         let known = || places.keys().filter(within);
         let child_digits = LEVELS.into_iter().find(|&digits| digits > scope.len()).filter(|_| !scope.is_empty());
         let children = child_digits.map_or_else(Vec::new, |digits| {
-            let mut children: Vec<&str> = known().chain(held().filter(within)).filter_map(|code| code.get(..digits)).collect();
+            let mut children: Vec<&str> =
+                known().chain(held().filter(within)).filter_map(|code| code.get(..digits)).collect();
             children.sort_unstable();
             children.dedup();
             children.into_iter().map(|code| named(&places, code)).collect()

@@ -55,7 +55,8 @@ pub(crate) fn attach(
             Attach::Gap { have: strand.head }
         } else {
             let path = index.path(strand);
-            let holder = |seq: u64| path.iter().find(|(_, low, high)| (*low..=*high).contains(&seq)).map(|(no, _, _)| *no);
+            let holder =
+                |seq: u64| path.iter().find(|(_, low, high)| (*low..=*high).contains(&seq)).map(|(no, _, _)| *no);
             let here = match before {
                 0 => ChainHash::ZERO,
                 seq if seq == strand.head => strand.chain,
@@ -64,7 +65,11 @@ pub(crate) fn attach(
                     None => return Err(StoreError::damaged(format!("commit {seq} of a log is missing"))),
                 },
             };
-            if here == prev { compare(strand.no, strand.head, first, chains, &holder, chain_at)? } else { Attach::OtherPast }
+            if here == prev {
+                compare(strand.no, strand.head, first, chains, &holder, chain_at)?
+            } else {
+                Attach::OtherPast
+            }
         };
         if plan.rank() > best.rank() {
             best = plan;

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use lastmile_crdt::{Base, Edit, Known, evaluate, make_change};
-use lastmile_log::{
-    AuthorKey, ChangeEntry, Commit, CommitHeader, Deployment, Seal, chain_hash, pack,
-};
+use lastmile_log::{AuthorKey, ChangeEntry, Commit, CommitHeader, Deployment, Seal, chain_hash, pack};
 use lastmile_model::catalogue::SCHEMA_VERSION;
 use lastmile_model::keys::Key;
 use lastmile_model::{ChainHash, Merge, RecordId, RecordType, Scope, Value};
@@ -81,16 +79,18 @@ struct Made {
 impl Made {
     fn held(&self) -> impl Iterator<Item = Held<'_>> {
         let author = self.commit.header.author;
-        self.commit.header.changes.iter().zip(&self.commit.bodies).enumerate().filter_map(move |(index, (entry, body))| {
-            Some(Held {
-                position: Position::new(self.strand, self.seq, index)?,
-                author,
-                seq: self.seq,
-                chain: self.chain,
-                entry,
-                body: body.as_deref(),
-            })
-        })
+        self.commit.header.changes.iter().zip(&self.commit.bodies).enumerate().filter_map(
+            move |(index, (entry, body))| {
+                Some(Held {
+                    position: Position::new(self.strand, self.seq, index)?,
+                    author,
+                    seq: self.seq,
+                    chain: self.chain,
+                    entry,
+                    body: body.as_deref(),
+                })
+            },
+        )
     }
 }
 
@@ -205,10 +205,10 @@ impl Store {
         Ok(self.last_hlc)
     }
 
-    /// The author's own strand in a scope: its longest, or a new one that is written with its first commit.
+    /// The author's own strand in a scope: the trunk, or a new one that is written with its first commit. Branches came from copies.
     fn own_strand(&self, scope: u32, author: lastmile_model::AuthorId) -> Strand {
-        let longest = self.index.strands_of(scope, author).max_by_key(|strand| (strand.head, std::cmp::Reverse(strand.no)));
-        longest.cloned().unwrap_or_else(|| Strand {
+        let trunk = self.index.strands_of(scope, author).find(|strand| strand.parent.is_none());
+        trunk.cloned().unwrap_or_else(|| Strand {
             no: self.index.next_strand(),
             scope,
             author,
@@ -235,9 +235,8 @@ impl Store {
         earlier: &[(usize, usize)],
     ) -> Result<Option<(ChangeEntry, Vec<u8>)>, StoreError> {
         let catalogue = Arc::clone(&self.catalogue);
-        let (type_no, record_type) = catalogue
-            .get(&edit.record_type)
-            .ok_or_else(|| StoreError::NoType { name: edit.record_type.clone() })?;
+        let (type_no, record_type) =
+            catalogue.get(&edit.record_type).ok_or_else(|| StoreError::NoType { name: edit.record_type.clone() })?;
         let salt = record_type.salted.then_some(edit.salt);
         let random = !record_type.has_derived_id();
         let time = new.wall_ms.div_euclid(1000);
@@ -265,7 +264,8 @@ impl Store {
             }
         }
         let made = make_change(&base, author, time, salt, &edits)?;
-        let entry = ChangeEntry { record_type: edit.record_type.clone(), record: edit.record, header: made.change.header() };
+        let entry =
+            ChangeEntry { record_type: edit.record_type.clone(), record: edit.record, header: made.change.header() };
         Ok(Some((entry, made.encoded.bytes)))
     }
 
@@ -321,7 +321,9 @@ impl Store {
         }
         self.transaction(Durability::Full, |store| {
             store.compact(&strand)?;
-            for (_, last, _) in store.storage.blob_list(strand.no)?.into_iter().filter(|(_, last, _)| *last > strand.sealed) {
+            for (_, last, _) in
+                store.storage.blob_list(strand.no)?.into_iter().filter(|(_, last, _)| *last > strand.sealed)
+            {
                 let chain = store.archive.chain_at(store.storage.as_ref(), strand.no, last)?;
                 let signature = Seal::sign(key, &deployment, scope, last, chain).signature;
                 store.storage.put_seal(&StoredSeal { strand: strand.no, seq: last, chain, signature })?;
@@ -376,7 +378,14 @@ fn runs<'m>(made: &'m [&'m Made]) -> Vec<&'m [&'m Made]> {
     let mut rest = made;
     while !rest.is_empty() {
         let mut bytes = 0;
-        let fits = rest.iter().take_while(|one| { bytes += size(one); bytes <= RUN_BYTES }).count().max(1);
+        let fits = rest
+            .iter()
+            .take_while(|one| {
+                bytes += size(one);
+                bytes <= RUN_BYTES
+            })
+            .count()
+            .max(1);
         let (run, after) = rest.split_at(fits);
         runs.push(run);
         rest = after;
@@ -386,7 +395,11 @@ fn runs<'m>(made: &'m [&'m Made]) -> Vec<&'m [&'m Made]> {
 
 /// The author's own last change of a record, which a further change always depends on.
 fn own_last(known: &[Known<'_>], author: lastmile_model::AuthorId) -> Option<lastmile_model::ChangeHash> {
-    known.iter().filter(|known| known.actor == author).max_by_key(|known| (known.seq, known.hash)).map(|known| known.hash)
+    known
+        .iter()
+        .filter(|known| known.actor == author)
+        .max_by_key(|known| (known.seq, known.hash))
+        .map(|known| known.hash)
 }
 
 /// Drops edits that say what already shows: values that are the same and in no conflict, immutable fields that stand, elements

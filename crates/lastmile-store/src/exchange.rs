@@ -75,6 +75,23 @@ impl Store {
         Ok((sent, true))
     }
 
+    /// As [`Store::path_batches`], for the path whose end is commit `through`: a fork stored meanwhile may have given the segment
+    /// another name, the commit at its end is what stays.
+    ///
+    /// # Errors
+    /// As [`Store::path_batches`].
+    pub fn path_to(
+        &mut self,
+        scope: &Scope,
+        segment: &Segment,
+        through: (u64, ChainHash),
+        after: u64,
+        limit_bytes: u64,
+    ) -> Result<(Vec<Outgoing>, bool), StoreError> {
+        let now = self.piece_with(scope, segment.author, through.0, through.1)?.unwrap_or(*segment);
+        self.path_batches(scope, &now, after, limit_bytes)
+    }
+
     /// Reads one batch that holds commit `next` of a path and ends with a sealed one: the stored run as it is, or, where a fork cuts
     /// through it, commits joined up to the next seal.
     fn batch_from(
@@ -96,9 +113,9 @@ impl Store {
             let upto = seal.as_ref().map_or(end, |seal| seal.seq);
             let whole = commits.is_empty() && upto == run.last();
             if !whole {
-                commits.extend((at..=upto).filter_map(|seq| {
-                    run.to_commit(usize::try_from(seq.saturating_sub(run.first)).ok()?)
-                }));
+                commits.extend(
+                    (at..=upto).filter_map(|seq| run.to_commit(usize::try_from(seq.saturating_sub(run.first)).ok()?)),
+                );
             }
             if let Some(seal) = seal {
                 if run.chain_of(seal.seq) != Some(seal.chain) {
@@ -135,7 +152,10 @@ impl Store {
                 let inside = seals.into_iter().filter(|seal| (low..=high).contains(&seal.seq));
                 positions.extend(inside.map(|seal| (seal.seq, seal.chain)));
                 let cuts = self.index.cuts.get(&strand).into_iter().flatten();
-                positions.extend(cuts.filter(|cut| cut.seq > low && cut.seq <= high.saturating_add(1)).map(|cut| (cut.seq - 1, cut.before)));
+                positions.extend(
+                    cuts.filter(|cut| cut.seq > low && cut.seq <= high.saturating_add(1))
+                        .map(|cut| (cut.seq - 1, cut.before)),
+                );
             }
             paths.push((piece.segment, positions.into_iter().collect()));
         }
@@ -149,7 +169,11 @@ impl Store {
     pub fn pending_heads(&self, scope: &Scope) -> Result<Vec<Entry>, StoreError> {
         let no = self.index.scope_no(scope);
         let pendings = self.storage.pendings()?;
-        let entry = |one: &crate::storage::Pending| Entry { segment: Segment::trunk(one.author), seq: one.last, chain: one.chain };
+        let entry = |one: &crate::storage::Pending| Entry {
+            segment: Segment::trunk(one.author),
+            seq: one.last,
+            chain: one.chain,
+        };
         Ok(pendings.iter().filter(|one| Some(one.scope) == no).map(entry).collect())
     }
 
@@ -199,7 +223,13 @@ impl Store {
     ///
     /// # Errors
     /// When the storage fails.
-    pub fn piece_with(&mut self, scope: &Scope, author: AuthorId, seq: u64, chain: ChainHash) -> Result<Option<Segment>, StoreError> {
+    pub fn piece_with(
+        &mut self,
+        scope: &Scope,
+        author: AuthorId,
+        seq: u64,
+        chain: ChainHash,
+    ) -> Result<Option<Segment>, StoreError> {
         let Some(no) = self.index.scope_no(scope) else { return Ok(None) };
         let pieces = self.index.pieces_of_scope(no);
         for piece in pieces.iter().filter(|piece| piece.segment.author == author) {
@@ -234,7 +264,7 @@ impl Store {
     /// When the storage fails.
     pub fn add_receipts(&mut self, receipts: &[Receipt]) -> Result<usize, StoreError> {
         let Some(trust) = &self.index.trust else { return Ok(0) };
-        let deployment = trust.deployment().clone();
+        let deployment = *trust.deployment();
         let valid: Vec<&Receipt> = receipts
             .iter()
             .filter(|receipt| {
@@ -301,10 +331,14 @@ impl Store {
         piece: &Piece,
     ) -> Result<bool, StoreError> {
         for receipt in receipts.iter().filter(|receipt| {
-            receipt.scope == scope && receipt.epoch == epoch && receipt.author == piece.segment.author && receipt.seq > piece.last
+            receipt.scope == scope
+                && receipt.epoch == epoch
+                && receipt.author == piece.segment.author
+                && receipt.seq > piece.last
         }) {
             for strand in self.index.strands_of(scope, piece.segment.author) {
-                let through = self.index.path(strand).iter().any(|(no, _, last)| *no == piece.strand && *last >= piece.last);
+                let through =
+                    self.index.path(strand).iter().any(|(no, _, last)| *no == piece.strand && *last >= piece.last);
                 if through
                     && let Some(holder) = self.index.holder(strand, receipt.seq)
                     && self.archive.chain_at(self.storage.as_ref(), holder, receipt.seq)? == receipt.chain
@@ -325,8 +359,9 @@ impl Store {
         let scopes: Vec<(u32, Scope)> = self.index.scopes.iter().map(|(no, scope)| (*no, scope.clone())).collect();
         for (no, scope) in scopes {
             let receipted = self.receipted(&scope)?;
-            let strands: Vec<(u32, u64, u64)> =
-                self.index.strands_of(no, author).map(|strand| (strand.no, strand.first, strand.head)).collect();
+            // Branches of the same author were made by copies of this device and came from elsewhere.
+            let own = self.index.strands_of(no, author).filter(|strand| strand.parent.is_none());
+            let strands: Vec<(u32, u64, u64)> = own.map(|strand| (strand.no, strand.first, strand.head)).collect();
             for (strand, first, head) in strands {
                 let pieces = self.index.pieces(self.index.strand(strand)?);
                 let done = pieces.iter().filter_map(|piece| receipted.get(&piece.segment)).map(|(seq, _)| seq).max();

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lastmile_crdt::{Known, evaluate};
-use lastmile_model::{AuthorId, ChainHash, Catalogue, RecordId};
+use lastmile_model::{AuthorId, Catalogue, ChainHash, RecordId};
 
 use crate::StoreError;
 use crate::columns::ViewTable;
@@ -79,7 +79,8 @@ impl Follower<'_> {
             {
                 continue;
             }
-            let members: Vec<Held<'_>> = group.members.iter().filter_map(|&index| arrived.get(index)).cloned().collect();
+            let members: Vec<Held<'_>> =
+                group.members.iter().filter_map(|&index| arrived.get(index)).cloned().collect();
             extras |= self.settle(scope, type_no, group.record, &members)?;
         }
         Ok(())

@@ -27,6 +27,7 @@ pub(crate) struct OwnedHeld {
     commit: usize,
 }
 
+#[expect(clippy::indexing_slicing, reason = "`Archive::load` builds these, and only after checking both places")]
 impl OwnedHeld {
     /// The commit that holds the change.
     pub fn header(&self) -> &CommitHeader {

@@ -53,7 +53,8 @@ impl Index {
             let deployment = crate::settings::read_deployment(&bytes)?;
             let mut trust = Trust::new(deployment);
             for bytes in storage.certificates()? {
-                let certificate = Certificate::decode(&bytes).map_err(|_| StoreError::damaged("a stored certificate"))?;
+                let certificate =
+                    Certificate::decode(&bytes).map_err(|_| StoreError::damaged("a stored certificate"))?;
                 trust.add(certificate);
             }
             index.trust = Some(trust);
@@ -103,7 +104,13 @@ impl Index {
         let mut first = strand.first;
         for cut in self.cuts.get(&strand.no).into_iter().flatten() {
             if cut.seq > first {
-                pieces.push(Piece { segment, strand: strand.no, first, last: cut.seq.saturating_sub(1), chain: cut.before });
+                pieces.push(Piece {
+                    segment,
+                    strand: strand.no,
+                    first,
+                    last: cut.seq.saturating_sub(1),
+                    chain: cut.before,
+                });
             }
             segment = Segment { author: strand.author, start: cut.seq, first: cut.at };
             first = cut.seq;

@@ -72,7 +72,8 @@ pub struct Outcome {
     pub log: Option<(Scope, AuthorId)>,
     /// What happened.
     pub fate: Fate,
-    /// How far the log, or the branch, is held now, where the batch's commits are.
+    /// How far of the batch is held now: its last commit, or the sealed head where the batch goes beyond it. What the sender is
+    /// known to hold as well.
     pub head: Option<Entry>,
     /// Whether the batch parted from what was held and is kept as a branch.
     pub forked: bool,
@@ -142,12 +143,12 @@ impl Store {
         }
         let log = Some((batch.scope.clone(), batch.author));
         let Some(trust) = &self.index.trust else { return Ok(Outcome::refused(log, Fate::UnknownAuthor)) };
-        let Some(public) = trust.public_key(batch.author) else { return Ok(Outcome::refused(log, Fate::UnknownAuthor)) };
+        let Some(public) = trust.public_key(batch.author) else {
+            return Ok(Outcome::refused(log, Fate::UnknownAuthor));
+        };
         let deployment = trust.deployment();
         let covers = |seal: &&Seal| {
-            seal.scope == batch.scope
-                && seal.author == batch.author
-                && batch.chain_of(seal.seq) == Some(seal.chain)
+            seal.scope == batch.scope && seal.author == batch.author && batch.chain_of(seal.seq) == Some(seal.chain)
         };
         let mut candidates: Vec<&Seal> = incoming.seals.iter().filter(covers).collect();
         candidates.sort_by_key(|seal| std::cmp::Reverse(seal.seq));
@@ -177,7 +178,7 @@ impl Store {
         Ok(Outcome { log, fate, head, forked })
     }
 
-    /// The vector's entry for the piece that holds the last held commit of a batch.
+    /// The place of the last held commit of a batch.
     fn head_with(
         &mut self,
         scope: u32,
@@ -195,7 +196,9 @@ impl Store {
                     self.archive.chain_at(self.storage.as_ref(), piece.strand, seq)?
                 };
                 if Some(here) == chain {
-                    return Ok(Some(Entry { segment: piece.segment, seq: piece.last, chain: piece.chain }));
+                    // Held further than the batch goes, the rest is what the sender may lack.
+                    let (seq, chain) = if seq == last { (last, here) } else { (piece.last, piece.chain) };
+                    return Ok(Some(Entry { segment: piece.segment, seq, chain }));
                 }
             }
         }
@@ -327,16 +330,27 @@ impl Store {
     }
 
     /// A duplicate may bring a seal for commits of ours that had none.
-    fn keep_seal_of_held(&mut self, scope: u32, batch: &UnpackedBatch, seal: Option<&Seal>) -> Result<Fate, StoreError> {
+    fn keep_seal_of_held(
+        &mut self,
+        scope: u32,
+        batch: &UnpackedBatch,
+        seal: Option<&Seal>,
+    ) -> Result<Fate, StoreError> {
         if let Some(seal) = seal {
-            let found = self.index.strands_of(scope, batch.author).find(|strand| {
-                strand.head == seal.seq && strand.chain == seal.chain && strand.sealed < seal.seq
-            });
+            let found = self
+                .index
+                .strands_of(scope, batch.author)
+                .find(|strand| strand.head == seal.seq && strand.chain == seal.chain && strand.sealed < seal.seq);
             if let Some(mut strand) = found.cloned() {
                 strand.sealed = seal.seq;
                 strand.sealed_chain = seal.chain;
                 let signature = seal.signature;
-                self.storage.put_seal(&StoredSeal { strand: strand.no, seq: seal.seq, chain: seal.chain, signature })?;
+                self.storage.put_seal(&StoredSeal {
+                    strand: strand.no,
+                    seq: seal.seq,
+                    chain: seal.chain,
+                    signature,
+                })?;
                 self.storage.put_strand(&strand)?;
                 self.index.keep(strand);
             }

@@ -69,8 +69,8 @@ pub(crate) fn identity_holds(record_type: Option<&RecordType>, type_name: &str, 
             lastmile_crdt::Action::Delete => None,
         })
     };
-    let names_itself = value("id").and_then(Value::as_record) == Some(id)
-        && value("type").and_then(Value::as_str) == Some(type_name);
+    let names_itself =
+        value("id").and_then(Value::as_record) == Some(id) && value("type").and_then(Value::as_str) == Some(type_name);
     let derived = record_type.is_none_or(|record_type| match record_type.id_rule {
         IdRule::Random => true,
         IdRule::Derived { .. } => record_type.derive_id(value) == Some(id),
@@ -100,7 +100,8 @@ fn judge_known(
         return Judged::odd(ChangeState::Opaque, reason::HEADER);
     }
     let record = held.entry.record;
-    let ancestors = |hash: &ChangeHash| headers.get(hash).map(|&header| HeaderInRecord { header: Cow::Borrowed(header), record });
+    let ancestors =
+        |hash: &ChangeHash| headers.get(hash).map(|&header| HeaderInRecord { header: Cow::Borrowed(header), record });
     if admit(&held.entry.header, &change.preds(), record, &ancestors).is_err() {
         return Judged::odd(ChangeState::Opaque, reason::GATE);
     }

@@ -193,9 +193,11 @@ impl Store {
                     }
                 };
                 if run.prev != prev && run.first == next {
-                    findings.push(Finding { kind: "chain", text: format!("{name} does not continue at commit {next}") });
+                    findings
+                        .push(Finding { kind: "chain", text: format!("{name} does not continue at commit {next}") });
                 }
-                changes = changes.saturating_add(run.commits.iter().map(|commit| commit.header.changes.len() as u64).sum());
+                changes =
+                    changes.saturating_add(run.commits.iter().map(|commit| commit.header.changes.len() as u64).sum());
                 prev = run.commits.last().map_or(prev, |commit| commit.chain);
                 next = run.last().saturating_add(1);
                 progress(seen.saturating_add(changes), total);
@@ -209,7 +211,10 @@ impl Store {
         let counts = self.reader()?.counts(None)?;
         let held = counts.held().saturating_sub(counts.pending);
         if held != total {
-            findings.push(Finding { kind: "counts", text: format!("{total} changes are held, their states add up to {held}") });
+            findings.push(Finding {
+                kind: "counts",
+                text: format!("{total} changes are held, their states add up to {held}"),
+            });
         }
         Ok(findings)
     }
@@ -225,10 +230,13 @@ impl Store {
             findings.push(Finding { kind: "seal", text: format!("{name}: no certificate of its author is held") });
             return Ok(());
         };
-        let deployment = trust.deployment().clone();
+        let deployment = *trust.deployment();
         let scope = self.index.scope(strand.scope)?.clone();
         for seal in self.storage.seals(strand.no)? {
-            let stands = self.archive.chain_at(self.storage.as_ref(), strand.no, seal.seq).is_ok_and(|chain| chain == seal.chain);
+            let stands = self
+                .archive
+                .chain_at(self.storage.as_ref(), strand.no, seal.seq)
+                .is_ok_and(|chain| chain == seal.chain);
             let signed = Seal {
                 scope: scope.clone(),
                 author: strand.author,
@@ -237,7 +245,10 @@ impl Store {
                 signature: seal.signature,
             };
             if !stands || !signed.verify(&public, &deployment) {
-                findings.push(Finding { kind: "seal", text: format!("{name}: the seal at commit {} does not verify", seal.seq) });
+                findings.push(Finding {
+                    kind: "seal",
+                    text: format!("{name}: the seal at commit {} does not verify", seal.seq),
+                });
             }
         }
         Ok(())

@@ -17,7 +17,9 @@ fn cell_of(value: &Value) -> Cell<'_> {
         Value::Null => Cell::Null,
         Value::Bool(flag) => Cell::Int(i64::from(*flag)),
         Value::Int(number) | Value::Timestamp(number) | Value::Counter(number) => Cell::Int(*number),
-        Value::Uint(number) => i64::try_from(*number).map_or_else(|_| Cell::Text(Cow::Owned(number.to_string())), Cell::Int),
+        Value::Uint(number) => {
+            i64::try_from(*number).map_or_else(|_| Cell::Text(Cow::Owned(number.to_string())), Cell::Int)
+        }
         Value::F64(bits) => Cell::Text(Cow::Owned(f64::from_bits(*bits).to_string())),
         Value::Str(text) => Cell::Text(Cow::Borrowed(text)),
         Value::Bytes(bytes) => Cell::Blob(Cow::Borrowed(bytes)),
@@ -91,7 +93,11 @@ pub(crate) fn cells<'r>(view: &ViewTable, record_type: &RecordType, record: &'r 
 }
 
 /// The words and pinyin initials a record is found by; `None` where its type is not searched.
-pub(crate) fn search_words(view: &ViewTable, record_type: &RecordType, record: &Record<'_>) -> Option<(String, String)> {
+pub(crate) fn search_words(
+    view: &ViewTable,
+    record_type: &RecordType,
+    record: &Record<'_>,
+) -> Option<(String, String)> {
     if !view.searchable {
         return None;
     }

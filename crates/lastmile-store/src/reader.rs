@@ -337,7 +337,8 @@ impl Reader {
 
     /// The scopes in which a record has changes, shown or not.
     fn places_of(&self, type_no: usize, id: RecordId) -> Result<Vec<u32>, StoreError> {
-        let mut places: BTreeSet<u32> = self.storage.view_heads(type_no, id)?.into_iter().map(|(scope, _)| scope).collect();
+        let mut places: BTreeSet<u32> =
+            self.storage.view_heads(type_no, id)?.into_iter().map(|(scope, _)| scope).collect();
         for &scope in self.index.scopes.keys() {
             if !places.contains(&scope) && !self.storage.extras(scope, id)?.is_empty() {
                 places.insert(scope);
@@ -374,18 +375,18 @@ impl Reader {
         let missing = || StoreError::NoRecord { record_type: type_name.to_owned(), id: id.to_string() };
         let wanted = scope.and_then(|scope| self.index.scope_no(scope));
         let heads = self.storage.view_heads(type_no, id)?;
-        let scope_no = heads
-            .iter()
-            .map(|(no, _)| *no)
-            .find(|no| scope.is_none() || wanted == Some(*no))
-            .ok_or_else(missing)?;
+        let scope_no =
+            heads.iter().map(|(no, _)| *no).find(|no| scope.is_none() || wanted == Some(*no)).ok_or_else(missing)?;
         let (loaded, judged) = self.load(scope_no, type_no, id)?;
         let all: Vec<Held<'_>> = loaded.iter().map(OwnedHeld::as_held).collect();
         let known = known_changes(&all, &judged);
         let record_type = self.catalogue.types().get(type_no);
         let record = evaluate(record_type, &known);
-        let by_hash: BTreeMap<ChangeHash, &OwnedHeld> = loaded.iter().map(|held| (held.entry().header.hash, held)).collect();
-        let from = |by: usize| known.get(by).and_then(|known| by_hash.get(&known.hash)).map(|held| origin(held)).ok_or_else(missing);
+        let by_hash: BTreeMap<ChangeHash, &OwnedHeld> =
+            loaded.iter().map(|held| (held.entry().header.hash, held)).collect();
+        let from = |by: usize| {
+            known.get(by).and_then(|known| by_hash.get(&known.hash)).map(|held| origin(held)).ok_or_else(missing)
+        };
         let mut events = Vec::with_capacity(record.events.len());
         for event in &record.events {
             let parts = event.parts.iter().map(|(&key, &value)| (key.to_owned(), value.clone())).collect();
@@ -443,7 +444,8 @@ impl Reader {
                     };
                     change.ops.into_iter().map(edit).collect()
                 });
-                let item = HistoryItem { origin: origin(held), state: judged.state, reason: judged.reason.to_owned(), edits };
+                let item =
+                    HistoryItem { origin: origin(held), state: judged.state, reason: judged.reason.to_owned(), edits };
                 items.push((held.entry().header.start_op, item));
             }
         }

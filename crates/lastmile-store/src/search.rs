@@ -74,7 +74,8 @@ impl SearchPhrase {
         let in_words = held.windows(self.words.len()).any(|window| {
             window.split_last().is_some_and(|(end, start)| start == rest && end.starts_with(last.as_str()))
         });
-        in_words || (rest.is_empty() && last.is_ascii() && initials.split(' ').any(|word| word.starts_with(last.as_str())))
+        in_words
+            || (rest.is_empty() && last.is_ascii() && initials.split(' ').any(|word| word.starts_with(last.as_str())))
     }
 }
 

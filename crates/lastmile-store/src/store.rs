@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lastmile_log::{Certificate, Deployment, Trust, Vector};
 use lastmile_model::{Catalogue, Scope};
 
+use crate::StoreError;
 use crate::columns::{ViewTable, views};
 use crate::follow::{Follower, Touched};
 use crate::history::Archive;
@@ -14,7 +15,6 @@ use crate::reader::Reader;
 use crate::settings::write_deployment;
 use crate::storage::{Durability, Storage};
 use crate::verdicts::Verdicts;
-use crate::StoreError;
 
 /// A replica open for writing. There is one per file.
 pub struct Store {
@@ -114,7 +114,7 @@ impl Store {
     /// Keeps certificates inside a transaction.
     pub(crate) fn keep_certificates(&mut self, certificates: &[Certificate]) -> Result<(), StoreError> {
         let Some(trust) = &mut self.index.trust else { return Ok(()) };
-        let deployment = trust.deployment().clone();
+        let deployment = *trust.deployment();
         for certificate in certificates {
             self.storage.put_certificate(certificate.author(&deployment), &certificate.encode())?;
             trust.add(certificate.clone());

@@ -34,7 +34,10 @@ impl Verdicts {
         storage.visit(&query, &mut |row| {
             let [author, from, to, chain, action, open] = row.cells else { return Ok(ControlFlow::Continue(())) };
             let author = author.blob().and_then(AuthorId::from_slice);
-            let bounds = from.int().zip(to.int()).and_then(|(from, to)| Some((u64::try_from(from).ok()?, u64::try_from(to).ok()?)));
+            let bounds = from
+                .int()
+                .zip(to.int())
+                .and_then(|(from, to)| Some((u64::try_from(from).ok()?, u64::try_from(to).ok()?)));
             if let (Some(author), Some((from, to))) = (author, bounds) {
                 let contested = open.int().is_some_and(|open| open > 0);
                 verdicts.by_author.entry((row.scope, author)).or_default().push(Verdict {
@@ -70,7 +73,12 @@ impl Verdicts {
         for key in keys.collect::<std::collections::BTreeSet<_>>() {
             let (mine, theirs) = (self.by_author.get(key), other.by_author.get(key));
             let differing = |these: Option<&Vec<Verdict>>, those: Option<&Vec<Verdict>>| {
-                these.into_iter().flatten().filter(|one| !those.is_some_and(|those| those.contains(one))).cloned().collect::<Vec<_>>()
+                these
+                    .into_iter()
+                    .flatten()
+                    .filter(|one| !those.is_some_and(|those| those.contains(one)))
+                    .cloned()
+                    .collect::<Vec<_>>()
             };
             for verdict in differing(mine, theirs).into_iter().chain(differing(theirs, mine)) {
                 ranges.push((key.0, key.1, verdict.from, verdict.to));

@@ -26,11 +26,11 @@ pub struct Rebuild {
 #[command(after_help = "\
 Examples:
   lastmile check
-  lastmile check --full --dir /var/lib/lastmile   # also every hash, signature and view
+  lastmile check --full --dir /var/lib/lastmile   # also the views against the logs
 
 Ends with 0 if all is well, with 7 if damage was found.")]
 pub struct Check {
-    /// Also compute every hash, check every seal, and compare the views with the logs
+    /// Also build the views beside the present ones and compare; takes as much disk space again
     #[arg(long)]
     pub full: bool,
     /// Where the data lies.
@@ -48,7 +48,7 @@ Examples:
   lastmile inspect --record 0192f3a4            # a record's changes, one by one
   lastmile inspect --fields activity            # fields, merge letters and choices of a type")]
 pub struct Inspect {
-    /// A bundle or a file with one change
+    /// A replica, a bundle or frames, a packed batch, or a file with one change
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// A record
@@ -96,7 +96,7 @@ pub struct ExportRecord {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  lastmile export table activity --where 'date>=2026-01-01' --out 活动.xlsx
+  lastmile export table activity --where 'date>=2026-01-01' --out 活动.csv
   lastmile export table person --out 人员.csv     # names and phones masked")]
 pub struct ExportTable {
     /// Type of the records
@@ -105,7 +105,7 @@ pub struct ExportTable {
     /// Which ones.
     #[command(flatten)]
     pub selection: Selection,
-    /// File to write: .csv, .xlsx or .jsonl
+    /// File to write: .csv, which Excel opens, or .jsonl
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Write personal fields in full; needs a reason, which is logged

@@ -3,31 +3,10 @@
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::DataDir;
 use super::values::{PlaceCode, ReportName, day};
-
-/// What to break a figure down by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum BreakDown {
-    /// District 区县.
-    District,
-    /// Street 街道.
-    Street,
-    /// Community 社区.
-    Community,
-    /// Category of work 类别.
-    Category,
-    /// Employer 单位.
-    Employer,
-    /// System 系统.
-    System,
-    /// Batch of pairings 批次.
-    Batch,
-    /// Month 月份.
-    Month,
-}
 
 /// `lastmile report`.
 #[derive(Debug, Args)]
@@ -35,7 +14,7 @@ pub enum BreakDown {
 Examples:
   lastmile report                                  # which reports there are
   lastmile report R4 --scope 4301 --from 2026-01-01 --to 2026-12-31
-  lastmile report R4 --scope 430103 --by community --xlsx 活动场次.xlsx
+  lastmile report R4 --scope 430103 --places --csv 活动场次.csv
   lastmile report R9 --list --csv 还差一次.csv
 
 Two columns always: verified 已审核, and with what awaits it 含待审. Days are those of Asia/Shanghai.")]
@@ -52,18 +31,15 @@ pub struct Report {
     /// Last day [default: today]
     #[arg(long, value_name = "DAY", value_parser = day)]
     pub to: Option<NaiveDate>,
-    /// Break it down
-    #[arg(long, value_name = "BY")]
-    pub by: Option<BreakDown>,
     /// Show the records behind the figure; as many as the figure says
     #[arg(long)]
     pub list: bool,
-    /// Write it to this CSV file, which Excel opens
+    /// Write its figures to this CSV file, which Excel opens; with --list or --places those
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
-    /// Write it to this Excel file
-    #[arg(long, value_name = "FILE")]
-    pub xlsx: Option<PathBuf>,
+    /// Write the figures of each place beneath the scope to the CSV file
+    #[arg(long, requires = "csv", conflicts_with = "list")]
+    pub places: bool,
     /// Where the data lies: a device's or the relay's.
     #[command(flatten)]
     pub data: DataDir,

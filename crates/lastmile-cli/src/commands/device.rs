@@ -137,9 +137,16 @@ fn whole_references(
     Ok(whole)
 }
 
-fn known_type<'c>(reader: &Reader, catalogue: &'c lastmile_model::Catalogue, name: &str) -> Result<&'c RecordType, CliError> {
+pub(super) fn known_type<'c>(
+    reader: &Reader,
+    catalogue: &'c lastmile_model::Catalogue,
+    name: &str,
+) -> Result<&'c RecordType, CliError> {
     reader.type_no(name).map_err(store_error)?;
-    catalogue.get(name).map(|(_, known)| known).ok_or_else(|| CliError::new(Exit::NotFound, key!("error.no_type")).with("type", name))
+    catalogue
+        .get(name)
+        .map(|(_, known)| known)
+        .ok_or_else(|| CliError::new(Exit::NotFound, key!("error.no_type")).with("type", name))
 }
 
 fn add(args: &Add, output: &mut Output) -> Result<Exit, CliError> {
@@ -227,7 +234,9 @@ fn condition(record_type: &RecordType, condition: &Condition) -> Result<(String,
             .map_err(|_| CliError::new(Exit::Refused, key!("error.whole_id")).with("field", &condition.field))?,
         Some(lastmile_model::FieldKind::Bool) => ViewCell::Int(i64::from(matches!(value, "1" | "true" | "是"))),
         Some(lastmile_model::FieldKind::Int { .. }) => ViewCell::Int(
-            value.parse().map_err(|_| CliError::new(Exit::Refused, key!("error.number")).with("field", &condition.field))?,
+            value
+                .parse()
+                .map_err(|_| CliError::new(Exit::Refused, key!("error.number")).with("field", &condition.field))?,
         ),
         _ if condition.field == "open" => ViewCell::Int(value.parse().unwrap_or(0)),
         _ => ViewCell::Text(value.to_owned().into()),
@@ -318,7 +327,9 @@ fn find(args: &Find, output: &mut Output) -> Result<Exit, CliError> {
     ]);
     for (type_no, view) in reader.views().iter().enumerate() {
         let wanted = args.record_type.as_ref().is_none_or(|name| *name == view.type_name);
-        let Some((_, record_type)) = catalogue.get(&view.type_name).filter(|_| wanted && view.searchable) else { continue };
+        let Some((_, record_type)) = catalogue.get(&view.type_name).filter(|_| wanted && view.searchable) else {
+            continue;
+        };
         let columns: Vec<&str> =
             record_type.fields.iter().filter(|field| field.search).map(|field| field.name.as_str()).collect();
         let columns: Vec<&str> = columns.into_iter().filter(|name| view.position(name).is_some()).collect();
@@ -417,7 +428,8 @@ fn history(args: &History, output: &mut Output) -> Result<Exit, CliError> {
         let mut edits = serde_json::Map::new();
         for (name, value) in item.edits.iter().filter(|(name, _)| wanted(name)) {
             let field = known.field(name).map(|(_, field)| field);
-            edits.insert(name.clone(), value.as_ref().map_or(serde_json::Value::Null, |value| value_json(value, field)));
+            edits
+                .insert(name.clone(), value.as_ref().map_or(serde_json::Value::Null, |value| value_json(value, field)));
             table.row([
                 instant(item.origin.wall_ms).as_str().into(),
                 item.origin.author.to_string().get(..8).unwrap_or_default().into(),

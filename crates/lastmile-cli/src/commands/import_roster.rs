@@ -1,22 +1,30 @@
-//! `import roster`: what a roster holds, and which rows cannot be taken.
+//! `import roster`: what a roster holds, which rows cannot be taken, and saving the others.
 
+mod save;
+
+use lastmile_model::RecordId;
 use serde_json::{Value, json};
 
+use self::save::Refusal;
+use super::opened::{client_error, replica};
 use crate::args::data::ImportRoster;
 use crate::error::{CliError, Exit};
 use crate::messages::key;
 use crate::output::{Cell, Column, Output, Table, Tone};
 use crate::roster::{self, BadReason, BadRow, Format, Heading, Roster, RosterError, Use};
 
-/// Reads a roster and, with `--dry-run`, reports on it.
+/// Reads a roster and reports on it; without `--dry-run` saves it on the device.
 pub(super) fn run(args: &ImportRoster, output: &mut Output) -> Result<Exit, CliError> {
     let options = roster::Options { sheet: args.sheet.clone(), encoding: args.encoding.into() };
     let roster = roster::read(&args.file, &options).map_err(|error| refused(args, error))?;
     if !args.dry_run {
-        return Err(CliError::unavailable("import roster"));
+        return import(args, &roster, output);
     }
     output.json(&document(&roster, output))?;
     show(&roster, output)?;
+    let counts = [("good", roster.rows.len().to_string()), ("bad", roster.bad_rows().to_string())];
+    output.say(key!("roster.counts"), &counts)?;
+    output.say::<&str>(key!("roster.dry_run"), &[])?;
     Ok(match (roster.rows.is_empty(), roster.bad.is_empty()) {
         (true, _) => Exit::Refused,
         (false, false) => Exit::Partial,
@@ -62,9 +70,76 @@ fn show(roster: &Roster, output: &mut Output) -> Result<(), CliError> {
         let rows: Vec<String> = roster.skipped.iter().map(u64::to_string).collect();
         output.say(key!("roster.skipped"), &[("rows", rows.join(", "))])?;
     }
-    let counts = [("good", roster.rows.len().to_string()), ("bad", roster.bad_rows().to_string())];
-    output.say(key!("roster.counts"), &counts)?;
-    output.say::<&str>(key!("roster.dry_run"), &[])
+    Ok(())
+}
+
+fn import(args: &ImportRoster, roster: &Roster, output: &mut Output) -> Result<Exit, CliError> {
+    let language = output.messages().language();
+    let replica = replica(&args.data, output)?;
+    let saved = save::save(args, roster, &replica, output)?;
+    replica.close().map_err(|error| client_error(error, language))?;
+    let refused: Vec<(u64, &str, String)> = saved
+        .refused
+        .iter()
+        .map(|(row, refusal)| match refusal {
+            Refusal::OtherCommunity => {
+                (*row, "other_community", output.messages().plain(key!("roster.bad.other_community")))
+            }
+            Refusal::Invalid(problems) => {
+                (*row, "invalid", output.messages().text(key!("roster.bad.invalid"), &[("problems", problems)]))
+            }
+        })
+        .collect();
+    let mut document = document(roster, output);
+    if let Some(object) = document.as_object_mut() {
+        let more = refused.iter().map(|(row, reason, text)| json!({"row": row, "reason": reason, "text": text}));
+        if let Some(bad) = object.get_mut("bad").and_then(Value::as_array_mut) {
+            bad.extend(more);
+        }
+        let ids = |list: &[RecordId]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let hints: Vec<Value> =
+            saved.hints.iter().map(|(row, list)| json!({"row": row, "may_be": ids(list)})).collect();
+        let people: Vec<Value> =
+            saved.rows.iter().map(|(row, id)| json!({"row": row, "person": id.to_string()})).collect();
+        object.insert("good_rows".to_owned(), json!(saved.rows.len()));
+        object.insert("bad_rows".to_owned(), json!(roster.bad_rows().saturating_add(refused.len())));
+        object.insert("saved".to_owned(), json!(saved.rows.len()));
+        object.insert("people".to_owned(), json!(people));
+        object.insert("duplicates".to_owned(), json!(hints));
+        object.insert("no_employer".to_owned(), json!(saved.no_employer));
+        object.insert("assumed_members".to_owned(), json!(saved.assumed_members));
+    }
+    output.json(&document)?;
+    show(roster, output)?;
+    if !refused.is_empty() {
+        let messages = output.messages();
+        let mut table = Table::new(vec![
+            Column::number(messages.plain(key!("roster.row"))),
+            Column::text(messages.plain(key!("roster.problem"))),
+        ]);
+        for (row, _, text) in &refused {
+            table.row([row.to_string().into(), text.as_str().into()]);
+        }
+        output.table(&table)?;
+        output.gap()?;
+    }
+    for (row, list) in &saved.hints {
+        let ids: Vec<String> = list.iter().map(ToString::to_string).collect();
+        output.say(key!("roster.hint"), &[("row", row.to_string()), ("ids", ids.join(" "))])?;
+    }
+    for row in &saved.no_employer {
+        output.say(key!("roster.no_employer"), &[("row", row.to_string())])?;
+    }
+    if saved.assumed_members {
+        output.say::<&str>(key!("roster.members_all"), &[])?;
+    }
+    let bad = roster.bad_rows().saturating_add(refused.len());
+    output.say(key!("roster.saved"), &[("saved", saved.rows.len().to_string()), ("bad", bad.to_string())])?;
+    Ok(match (saved.rows.is_empty(), bad) {
+        (true, _) => Exit::Refused,
+        (false, 0) => Exit::Done,
+        (false, _) => Exit::Partial,
+    })
 }
 
 fn document(roster: &Roster, output: &Output) -> Value {

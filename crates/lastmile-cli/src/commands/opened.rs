@@ -1,6 +1,6 @@
 //! Opening what a command works on, and saying in the program's words why it failed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lastmile_client::{ClientError, Replica, ReplicaOptions};
@@ -26,7 +26,9 @@ pub(super) fn store_error(error: StoreError) -> CliError {
         StoreError::ReadOnly { path } => new(Exit::Storage, key!("error.read_only")).with("file", path.display()),
         StoreError::InUse { path } => new(Exit::Storage, key!("error.in_use")).with("file", path.display()),
         StoreError::Newer { path, .. } => new(Exit::Storage, key!("error.newer")).with("file", path.display()),
-        StoreError::NotAReplica { path } => new(Exit::NotFound, key!("error.not_a_replica")).with("file", path.display()),
+        StoreError::NotAReplica { path } => {
+            new(Exit::NotFound, key!("error.not_a_replica")).with("file", path.display())
+        }
         StoreError::WrongKey { path } => new(Exit::Storage, key!("error.wrong_key")).with("file", path.display()),
         StoreError::NoType { name } => new(Exit::NotFound, key!("error.no_type")).with("type", name),
         StoreError::NoColumn { record_type, column } => {
@@ -36,7 +38,9 @@ pub(super) fn store_error(error: StoreError) -> CliError {
         StoreError::Damaged { .. } | StoreError::BadBatch(_) => {
             new(Exit::Damage, key!("error.damaged")).cure(key!("cure.damaged"))
         }
-        StoreError::Edit(_) | StoreError::Pack(_) | StoreError::Limit { .. } => new(Exit::Refused, key!("error.not_saved")),
+        StoreError::Edit(_) | StoreError::Pack(_) | StoreError::Limit { .. } => {
+            new(Exit::Refused, key!("error.not_saved"))
+        }
         _ => new(Exit::Storage, key!("error.storage")),
     };
     named.because(error)
@@ -87,18 +91,27 @@ pub(super) fn replica(data: &DataDir, output: &Output) -> Result<Replica, CliErr
     Replica::open(&folder, ReplicaOptions::default()).map_err(|error| client_error(error, output.messages().language()))
 }
 
-/// Opens a reader on the replica of a device or a relay, whichever the folder holds.
-pub(super) fn reader(data: &DataDir, holder: Holder) -> Result<Reader, CliError> {
+/// The database of a device or a relay, whichever the folder holds.
+pub(super) fn file_of(data: &DataDir, holder: Holder) -> Result<PathBuf, CliError> {
     let folder = folder(data, holder)?;
     let file = [folder.join("replica.db"), folder.join("relay.db")].into_iter().find(|file| file.exists());
-    let Some(file) = file else {
-        return Err(CliError::new(Exit::NotFound, key!("error.no_replica"))
+    file.ok_or_else(|| {
+        CliError::new(Exit::NotFound, key!("error.no_replica"))
             .with("folder", folder.display())
-            .cure(key!("cure.no_replica")));
-    };
+            .cure(key!("cure.no_replica"))
+    })
+}
+
+/// Opens a reader on a replica's file.
+pub(super) fn reader_of(file: &Path) -> Result<Reader, StoreError> {
     let catalogue = Catalogue::builtin();
-    let storage = SqliteStorage::open_reader(&file, &OpenOptions::default(), catalogue).map_err(store_error)?;
-    Reader::new(storage, Arc::new(catalogue.clone())).map_err(store_error)
+    let storage = SqliteStorage::open_reader(file, &OpenOptions::default(), catalogue)?;
+    Reader::new(storage, Arc::new(catalogue.clone()))
+}
+
+/// Opens a reader on the replica of a device or a relay, whichever the folder holds.
+pub(super) fn reader(data: &DataDir, holder: Holder) -> Result<Reader, CliError> {
+    reader_of(&file_of(data, holder)?).map_err(store_error)
 }
 
 /// A runtime for the commands that speak with others.
@@ -138,9 +151,11 @@ pub(super) fn find_record(reader: &mut Reader, id: &RecordRef, record_type: Opti
         if record_type.is_some_and(|wanted| wanted != known.name) {
             continue;
         }
-        let mut query = Query::new(type_no, &[])
-            .filter("id", Test::AtLeast, Cell::Blob(low.clone().into()))
-            .filter("id", Test::AtMost, Cell::Blob(high.clone().into()));
+        let mut query = Query::new(type_no, &[]).filter("id", Test::AtLeast, Cell::Blob(low.clone().into())).filter(
+            "id",
+            Test::AtMost,
+            Cell::Blob(high.clone().into()),
+        );
         query.limit = Some(20);
         for row in reader.rows(&query).map_err(store_error)? {
             let scope = scopes.iter().find(|(no, _)| *no == row.scope).map(|(_, scope)| scope.clone());

@@ -248,7 +248,8 @@ impl Devices {
         let mut folders: Vec<PathBuf> = self.kept().map(|device| device.folder.clone()).collect();
         // A plain multiplicative shuffle is enough to break every order that the generator has.
         let order = |index: usize| (index as u64 ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17);
-        let mut keyed: Vec<(u64, PathBuf)> = folders.drain(..).enumerate().map(|(index, one)| (order(index), one)).collect();
+        let mut keyed: Vec<(u64, PathBuf)> =
+            folders.drain(..).enumerate().map(|(index, one)| (order(index), one)).collect();
         keyed.sort();
         let bar = output.progress::<&str>(Some(keyed.len() as u64), key!("demo.uploading"), &[]);
         let mut tasks = tokio::task::JoinSet::new();

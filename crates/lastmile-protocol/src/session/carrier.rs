@@ -152,7 +152,7 @@ impl Session {
             }
         }
         for (scope, vector) in equal {
-            self.work.logs.retain(|task| task.scope != scope);
+            self.work.logs.drop_of(&scope, None);
             self.effects.push_back(Effect::PeerVector { scope, vector });
         }
     }

@@ -290,14 +290,14 @@ impl Session {
                 if let Some(state) = self.scopes.get_mut(&scope) {
                     state.refused = true;
                 }
-                self.work.logs.retain(|task| task.scope != scope);
+                self.work.logs.drop_of(&scope, None);
             }
             (Code::UploadOnly, _) | (_, None) => {}
             (Code::AuthorUnknown, Some(author)) if self.introduced.insert(author) => {
                 self.introduce_again(&scope, author)
             }
             (_, Some(author)) => {
-                self.work.logs.retain(|task| task.scope != scope || task.range.segment.author != author);
+                self.work.logs.drop_of(&scope, Some(author));
                 self.declined.insert((scope, author));
             }
         }

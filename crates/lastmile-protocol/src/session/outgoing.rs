@@ -8,7 +8,8 @@ use lastmile_model::{AuthorId, ChainHash, Scope};
 use super::config::{Access, Carrier};
 use super::effect::{Effect, Notice, OutgoingBatch, ReadRequest, ReceiptWant, Token};
 use super::held::Held;
-use super::state::{Asked, LogTask, Question, Work};
+use super::logs::LogTask;
+use super::state::{Asked, Question, Work};
 use super::{Session, SessionError};
 use crate::code::Code;
 use crate::frame::{BatchFrame, ErrorFrame, Frame, Hello, HelloScope, OwnHead, VectorFrame};
@@ -174,7 +175,7 @@ impl Session {
     pub(super) fn add_log(&mut self, scope: &Scope, range: LogRange, chain: ChainHash, firm: bool) {
         let declined = self.declined.contains(&(scope.clone(), range.segment.author));
         if !declined && range.through > range.after {
-            self.work.add_log(LogTask { scope: scope.clone(), range, chain, firm });
+            self.work.logs.add(LogTask { scope: scope.clone(), range, chain, firm });
         }
     }
 
@@ -198,8 +199,12 @@ impl Session {
             self.work.asked = Some((token, Asked::Question(question)));
             return;
         }
+        // A fork that is being stored may rename the segment of the next log.
+        if self.inbox.is_storing() {
+            return;
+        }
         self.starved = false;
-        let Some(task) = self.work.logs.front() else { return };
+        let Some(task) = self.work.logs.first() else { return };
         if self.credit == 0 {
             self.starved = true;
             return;
@@ -225,9 +230,7 @@ impl Session {
         batches: Vec<OutgoingBatch>,
         exhausted: bool,
     ) {
-        let is_task = |task: &LogTask| task.scope == *scope && task.range.segment == segment;
-        let Some(index) = self.work.logs.iter().position(is_task) else { return };
-        let Some(mut task) = self.work.logs.remove(index) else { return };
+        let Some(mut task) = self.work.logs.take(scope, segment) else { return };
         let author = segment.author;
         let mut stuck = batches.is_empty();
         let mut cut = false;
@@ -247,7 +250,7 @@ impl Session {
             state.peer_holds(Entry { segment, seq: task.range.through, chain: task.chain });
         }
         if !complete && !stuck && (cut || !exhausted) {
-            self.work.logs.push_front(task);
+            self.work.logs.put_back(task);
         }
     }
 

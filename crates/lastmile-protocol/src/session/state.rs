@@ -3,14 +3,15 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use lastmile_log::{Entry, Segment, Vector};
-use lastmile_model::{AuthorId, ChainHash, Scope};
+use lastmile_model::{AuthorId, Scope};
 
 use super::config::{Access, LocalScope};
 use super::effect::{ReceiptWant, Token};
 use super::held::Held;
+use super::logs::Logs;
 use crate::code::Code;
 use crate::frame::Frame;
-use crate::plan::{LogRange, of_author};
+use crate::plan::of_author;
 use crate::positions::{Position, SegmentPositions};
 
 /// Where a session stands.
@@ -115,17 +116,6 @@ impl ScopeState {
     }
 }
 
-/// A log on its way to the peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LogTask {
-    pub scope: Scope,
-    pub range: LogRange,
-    /// The chain hash at the end of the range.
-    pub chain: ChainHash,
-    /// Asked for by the peer or found by comparing positions: a new plan does not replace it.
-    pub firm: bool,
-}
-
 /// A question to the host that comes before logs are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Question {
@@ -151,7 +141,7 @@ pub(super) struct Work {
     /// Small frames that wait until sending is possible.
     pub control: VecDeque<Frame>,
     pub questions: VecDeque<Question>,
-    pub logs: VecDeque<LogTask>,
+    pub logs: Logs,
     pub asked: Option<(Token, Asked)>,
 }
 
@@ -164,35 +154,13 @@ impl Work {
 
     /// Follows segments that got another name, because a fork of their log is known now.
     pub(super) fn rename(&mut self, scope: &Scope, vector: &Vector) {
-        for task in self.logs.iter_mut().filter(|task| task.scope == *scope) {
-            let old = task.range.segment;
-            if vector.get(&old) == Some((task.range.through, task.chain)) {
-                continue;
-            }
-            let is_head = |entry: &Entry| entry.seq == task.range.through && entry.chain == task.chain;
-            let mut same_head = vector.entries().filter(|entry| entry.segment.author == old.author).filter(is_head);
-            let Some(Entry { segment: new, .. }) = same_head.next() else { continue };
-            task.range.segment = new;
+        for (old, new) in self.logs.rename(scope, vector) {
             if let Some((_, Asked::Log { scope: of, segment })) = &mut self.asked
                 && of == scope
                 && *segment == old
             {
                 *segment = new;
             }
-        }
-    }
-
-    /// Adds a log, or lets the task that is already there for the segment go on to the new end.
-    pub(super) fn add_log(&mut self, task: LogTask) {
-        let same = |old: &&mut LogTask| old.scope == task.scope && old.range.segment == task.range.segment;
-        match self.logs.iter_mut().find(same) {
-            Some(old) if task.firm => *old = task,
-            Some(old) => {
-                if task.range.through > old.range.through {
-                    (old.range.through, old.chain) = (task.range.through, task.chain);
-                }
-            }
-            None => self.logs.push_back(task),
         }
     }
 

@@ -87,6 +87,10 @@ impl Inbox {
         self.storing.is_some() && (self.bytes >= STORE_CHUNK || self.certificates.len() > 256)
     }
 
+    pub(super) const fn is_storing(&self) -> bool {
+        self.storing.is_some()
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.storing.is_none() && self.batches.is_empty() && self.certificates.is_empty()
     }

@@ -1,7 +1,8 @@
 //! Requests and responses.
 
-use lastmile_log::Vector;
-use lastmile_protocol::{Access, Carrier, Code, Notice, Role, Session, limits};
+use lastmile_log::{Entry, Vector};
+use lastmile_protocol::frame::{Hello, HelloScope, OwnHead, VectorFrame};
+use lastmile_protocol::{Access, Carrier, Code, Effect, Frame, Notice, Role, Session, limits};
 
 use crate::drive::{config, locals, locals_of_relay, relay_answers, relay_answers_with, session, sync, sync_with};
 use crate::toy::World;
@@ -304,4 +305,51 @@ fn an_author_over_quota_is_left_for_another_day() {
     assert!(outcome.rounds <= limits::MAX_FRUITLESS_ROUNDS + 2, "{outcome:?}");
     assert_eq!(client.receipted(&scopes[0]), 16);
     assert!(client.notices.iter().any(|n| matches!(n, Notice::PeerError(e) if e.code == Code::OverQuota)));
+}
+
+#[test]
+fn an_author_whose_certificate_the_relay_lost_is_introduced_again() {
+    let world = World::new();
+    let scopes = [world.scope()];
+    let (mut client, mut relay) = (world.device(1), world.relay());
+    client.write(&scopes[0], 3, 1);
+    sync(&mut client, &mut relay, &scopes);
+    relay.trust = world.relay().trust;
+    client.write(&scopes[0], 3, 1);
+    let (outcome, wire) = sync(&mut client, &mut relay, &scopes);
+    assert_eq!((outcome.equal, wire.requests.len()), (true, 2), "{outcome:?}");
+    assert!(client.notices.iter().any(|n| matches!(n, Notice::PeerError(e) if e.code == Code::AuthorUnknown)));
+}
+
+#[test]
+fn what_the_peer_holds_without_a_seal_is_not_sent_again() {
+    let world = World::new();
+    let scopes = [world.scope()];
+    let mut relay = world.relay();
+    relay.write(&scopes[0], 10, 1);
+    let head = relay.vector(&scopes[0]).entries().next().unwrap();
+    let hello = Frame::Hello(Hello {
+        min_version: 1,
+        max_version: 1,
+        deployment: world.deployment.id,
+        author: world.device_author(1),
+        epoch: Some(relay.epoch),
+        app: String::new(),
+        credit: 1 << 20,
+        challenge: None,
+        scopes: vec![HelloScope { scope: scopes[0].clone(), digest: [1; 32], own: OwnHead::default() }],
+        extension: Vec::new(),
+    });
+    for (held, after) in [(0, 0), (6, 6), (10, 9), (99, 9)] {
+        let pending = if held == 0 { Vec::new() } else { vec![Entry { seq: held, ..head }] };
+        let vector = Frame::Vector(VectorFrame { scope: scopes[0].clone(), vector: Vector::default(), pending });
+        let mut answering = session(&relay, Role::Responder, Carrier::OneShot, &scopes);
+        answering.receive(&[hello.encode().unwrap(), vector.encode().unwrap()].concat()).unwrap();
+        answering.end_of_input();
+        let read = std::iter::from_fn(|| answering.next_effect()).collect::<Vec<_>>();
+        let Some(Effect::ReadCertificates { token, .. }) = read.last() else { panic!("{read:?}") };
+        answering.certificates(*token, Vec::new()).unwrap();
+        let read = std::iter::from_fn(|| answering.next_effect()).last();
+        assert!(matches!(&read, Some(Effect::Read(request)) if request.after == after), "{held}: {read:?}");
+    }
 }

@@ -92,7 +92,12 @@ impl Central {
         self.finish_steps("return", why, edits, skipped)
     }
 
-    pub(super) fn mark_duplicate(&mut self, activity: Uuid, of: Uuid, reason: &str) -> Result<OfficeAnswer, RelayError> {
+    pub(super) fn mark_duplicate(
+        &mut self,
+        activity: Uuid,
+        of: Uuid,
+        reason: &str,
+    ) -> Result<OfficeAnswer, RelayError> {
         let on = civil::date_text(self.today());
         self.find(of, &["activity"])?;
         let of = Value::reference(RecordId(of));

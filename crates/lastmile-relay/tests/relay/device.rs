@@ -20,7 +20,6 @@ use lastmile_store::sqlite::{self, OpenOptions};
 use lastmile_store::{Durability, Fate, Incoming, NewCommit, RecordEdit, Store, StoreError, ViewMode};
 use lastmile_web::Limits;
 use tempfile::TempDir;
-use uuid::Uuid;
 
 pub const COMMUNITY: &str = "430103005010";
 pub const OTHER_COMMUNITY: &str = "430104008008";
@@ -185,7 +184,7 @@ impl Device {
         (session, body)
     }
 
-    pub fn sign(&self, body: &mut Vec<u8>) {
+    pub fn signed(&self, body: &mut Vec<u8>) {
         sign_body(body, &self.key, &self.deployment, Some(self.epoch), NOW, fresh()).unwrap();
     }
 
@@ -193,7 +192,7 @@ impl Device {
     pub fn sync(&mut self) -> Option<Code> {
         let (mut session, mut body) = self.request();
         loop {
-            self.sign(&mut body);
+            self.signed(&mut body);
             let response = post(self.addr, "/v1/sync", &body);
             body = Vec::new();
             let fed = feed(&mut session, self, &response, &mut body).unwrap();
@@ -329,9 +328,4 @@ impl Host for Device {
     fn keep_receipts(&mut self, receipts: Vec<Receipt>) -> Result<(), StoreError> {
         self.store.add_receipts(&receipts).map(drop)
     }
-}
-
-/// What the relay's views show of a record.
-pub fn uuid(id: RecordId) -> Uuid {
-    id.0
 }

@@ -42,7 +42,7 @@ async fn a_stop_and_a_start_lose_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_process_has_the_folder() {
-    let (folder, relay) = relay().await;
+    let (folder, _relay) = relay().await;
     let path = folder.path().to_owned();
     let again = RelayFolder::open_or_create(&path, &options());
     assert!(matches!(again, Err(RelayError::Store(StoreError::InUse { .. }))));

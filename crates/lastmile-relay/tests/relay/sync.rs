@@ -54,13 +54,13 @@ async fn requests_are_refused_by_name() {
         let ask = |body: &[u8]| error_in(&post(addr, "/v1/sync", body));
 
         let mut body = plain.clone();
-        device.sign(&mut body);
+        device.signed(&mut body);
         assert_eq!(ask(&body), None);
         assert_eq!(ask(&body), Some(Code::Repeated));
 
         assert_eq!(ask(&plain), Some(Code::BadSignature), "not signed at all");
         let mut body = plain.clone();
-        foreign.sign(&mut body);
+        foreign.signed(&mut body);
         assert_eq!(ask(&body), Some(Code::BadSignature), "signed by another");
 
         let mut body = plain.clone();
@@ -69,14 +69,14 @@ async fn requests_are_refused_by_name() {
 
         device.epoch = foreign.author;
         let (_, mut body) = device.request();
-        device.sign(&mut body);
+        device.signed(&mut body);
         assert_eq!(ask(&body), Some(Code::WrongEpoch));
         device.epoch = chain_root(&device);
 
         device.key = AuthorKey::from_seed(&fresh::<32>());
         device.author = device.key.author(&device.deployment);
         let (_, mut body) = device.request();
-        device.sign(&mut body);
+        device.signed(&mut body);
         assert_eq!(ask(&body), Some(Code::UnknownAuthor));
         assert!(ask(b"hello").is_some());
     })

@@ -40,8 +40,10 @@ struct Lines {
 
 impl Lines {
     fn new() -> Self {
-        let writer =
-            ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).flexible(false).from_writer(b"\xEF\xBB\xBF".to_vec());
+        let writer = ::csv::WriterBuilder::new()
+            .terminator(::csv::Terminator::CRLF)
+            .flexible(false)
+            .from_writer(b"\xEF\xBB\xBF".to_vec());
         Self { writer }
     }
 
@@ -77,7 +79,8 @@ fn figures(report: &Report, lang: Lang) -> Vec<u8> {
     ];
     lines.push(heads.iter().map(|words| guarded(words.get(lang))));
     for figure in &report.figures {
-        let [verified, with_pending] = [figure.verified, figure.with_pending].map(|amount| part_and_whole(&amount.into()));
+        let [verified, with_pending] =
+            [figure.verified, figure.with_pending].map(|amount| part_and_whole(&amount.into()));
         let place = [report.scope.code.as_str(), report.scope.name.as_str()].map(guarded);
         let [code, name] = place;
         lines.push([

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use lastmile_store::query::Query;
+use lastmile_store::query::{Query, Test};
+use lastmile_store::storage::Cell;
 
 use crate::ReportError;
 use crate::canonical::Links;
 use crate::hash::Interner;
-use crate::read::{NEXT, Source, count, flag, id, number};
+use crate::read::{NEXT, Source, count, id, number};
 
 use super::sessions::{Session, Sessions};
 use crate::reports::Job;
@@ -19,12 +20,29 @@ pub(crate) struct Part {
     pub(crate) session: u32,
     /// The person's number.
     pub(crate) person: u32,
-    /// The largest number of minutes that any of its records says.
-    pub(crate) minutes: Option<u32>,
+    /// The place of its record among those read.
+    row: u32,
     /// Open conflicts of its records, and one where their minutes differ.
-    pub(crate) open: u32,
-    /// The smallest id of its records.
-    pub(crate) id: u128,
+    pub(crate) open: u16,
+    /// The largest number of minutes that any of its records says; [`UNSAID`] where none does.
+    minutes: u16,
+}
+
+/// Stands for minutes that nobody gave.
+const UNSAID: u16 = u16::MAX;
+
+impl Part {
+    /// The largest number of minutes that any of its records says.
+    pub(crate) fn minutes(&self) -> Option<u16> {
+        (self.minutes != UNSAID).then_some(self.minutes)
+    }
+
+    /// Takes in another record of the same part.
+    fn join(&mut self, other: &Self) {
+        let differ = matches!((self.minutes(), other.minutes()), (Some(one), Some(two)) if one != two);
+        self.open = self.open.saturating_add(other.open).saturating_add(u16::from(differ));
+        self.minutes = self.minutes().max(other.minutes()).unwrap_or(UNSAID);
+    }
 }
 
 /// Attended participations with the persons they speak of.
@@ -32,6 +50,15 @@ pub(crate) struct Part {
 pub(crate) struct Parts {
     pub(crate) all: Vec<Part>,
     pub(crate) persons: Interner,
+    /// The ids of the records read; empty unless asked for.
+    ids: Vec<u128>,
+}
+
+impl Parts {
+    /// The id of the first record read of a part; 0 unless ids were asked for.
+    pub(crate) fn id(&self, part: &Part) -> u128 {
+        self.ids.get(part.row as usize).copied().unwrap_or_default()
+    }
 }
 
 /// The scopes to read participations of, when they are few: a participation stands where its activity stands.
@@ -41,6 +68,15 @@ pub(crate) fn few_scopes(job: &Job<'_>, sessions: &Sessions, of: impl Iterator<I
     (scopes.len().saturating_mul(4) < job.territory.communities_held).then(|| scopes.into_iter().collect())
 }
 
+/// How participations are read.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    /// Only in these scopes.
+    pub(crate) within: Option<Vec<u32>>,
+    /// Whether the ids of records are kept.
+    pub(crate) with_ids: bool,
+}
+
 /// Reads the attended participations of the sessions wanted, in the scopes given or in all.
 ///
 /// A record that does not say whether somebody attended counts as attended, which is what data entry assumes.
@@ -48,44 +84,53 @@ pub(crate) fn parts(
     source: &Source<'_>,
     links: &Links,
     sessions: &Sessions,
-    within: Option<Vec<u32>>,
+    reading: Reading,
     wanted: impl Fn(&Session) -> bool,
 ) -> Result<Parts, ReportError> {
-    let mut persons = Interner::default();
-    let mut all: Vec<Part> = Vec::with_capacity(sessions.all.len());
-    let mut query = Query::new(source.type_no("participation")?, &["activity", "person", "attended", "minutes", "open"]);
-    if let Some(scopes) = within {
+    let mut found = Parts::default();
+    let mut query = Query::new(source.type_no("participation")?, &["activity", "person", "minutes", "open"]).filter(
+        "attended",
+        Test::IsNot,
+        Cell::Int(0),
+    );
+    if let Some(scopes) = reading.within {
         query = query.within(scopes);
     }
     // Rows of one activity mostly follow each other, so its answer is kept.
     let mut last: (u128, Option<u32>) = (0, None);
+    let mut rows = 0_u32;
     source.visit(&query, &mut |row| {
-        let [activity, person, attended, minutes, open] = row.cells else { return NEXT };
+        let [activity, person, minutes, open] = row.cells else { return NEXT };
         let Some(activity) = id(activity) else { return NEXT };
         if last.0 != activity {
             let session = sessions.of(activity);
             last = (activity, session.filter(|place| sessions.get(*place).is_some_and(&wanted)));
         }
-        if let (Some(session), Some(person), true) = (last.1, id(person), flag(attended).unwrap_or(true)) {
-            all.push(Part {
-                session,
-                person: persons.number(links.persons.of(person)),
-                minutes: minutes.int().and_then(|minutes| u32::try_from(minutes).ok()),
-                open: count(open),
-                id: number(&row.id),
-            });
+        if let (Some(session), Some(person)) = (last.1, id(person)) {
+            let minutes = minutes.int().and_then(|minutes| u16::try_from(minutes).ok()).unwrap_or(UNSAID);
+            let open = u16::try_from(count(open)).unwrap_or(u16::MAX);
+            let person = found.persons.number(links.persons.of(person));
+            found.all.push(Part { session, person, row: rows, open, minutes });
+            rows = rows.saturating_add(1);
+            if reading.with_ids {
+                found.ids.push(number(&row.id));
+            }
         }
         NEXT
     })?;
-    all.sort_unstable_by_key(|part| (part.session, part.person, part.id));
-    all.dedup_by(|next, kept| {
-        let same = next.session == kept.session && next.person == kept.person;
+    // Rows mostly come session by session; sorting within each is then cheaper than sorting all.
+    if !found.all.is_sorted_by_key(|part| part.session) {
+        found.all.sort_unstable_by_key(|part| (part.session, part.row));
+    }
+    for session in found.all.chunk_by_mut(|one, next| one.session == next.session) {
+        session.sort_unstable_by_key(|part| (part.person, part.row));
+    }
+    found.all.dedup_by(|next, kept| {
+        let same = (next.session, next.person) == (kept.session, kept.person);
         if same {
-            let differ = matches!((next.minutes, kept.minutes), (Some(one), Some(other)) if one != other);
-            kept.open = kept.open.saturating_add(next.open).saturating_add(u32::from(differ));
-            kept.minutes = kept.minutes.max(next.minutes);
+            kept.join(next);
         }
         same
     });
-    Ok(Parts { all, persons })
+    Ok(found)
 }

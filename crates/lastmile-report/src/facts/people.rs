@@ -9,7 +9,7 @@ use lastmile_store::query::Query;
 use crate::ReportError;
 use crate::canonical::Links;
 use crate::day::Day;
-use crate::hash::Interner;
+use crate::hash::{Bits, Interner};
 use crate::read::{NEXT, Source, count, day, day_of_instant, id, number};
 use crate::request::Names;
 
@@ -33,23 +33,37 @@ pub(crate) struct Person {
     shown: Option<(u128, i64)>,
 }
 
+/// What is wanted of persons beside status and open conflicts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wanted {
+    /// Names, shown like this.
+    pub(crate) names: Option<Names>,
+    /// Exemptions from the year's duty.
+    pub(crate) exemptions: bool,
+}
+
 /// Reads the canonical persons that have been numbered.
 pub(crate) fn people(
     source: &Source<'_>,
     links: &Links,
     persons: &Interner,
-    with_names: Option<Names>,
+    wanted: Wanted,
 ) -> Result<Vec<Person>, ReportError> {
     let mut people = vec![Person::default(); persons.len()];
-    let mut columns = vec!["party_status", "open", "created_at", "exempt_reason", "exempt_until"];
-    if with_names.is_some() {
-        columns.push("name");
+    let mut columns = vec!["party_status", "open", "created_at"];
+    columns.extend(match wanted {
+        Wanted { exemptions: true, .. } => ["exempt_reason", "exempt_until", "name"].as_slice(),
+        Wanted { names: Some(_), .. } => &["name"],
+        Wanted { .. } => &[],
+    });
+    if wanted.names.is_none() {
+        columns.retain(|column| *column != "name");
     }
     let query = Query::new(source.type_no("person")?, &columns);
     source.visit(&query, &mut |row| {
         let own = number(&row.id);
         let known = persons.get(links.persons.of(own)).and_then(|place| people.get_mut(place as usize));
-        if let (Some(person), [status, open, created, exempt, until, rest @ ..]) = (known, row.cells) {
+        if let (Some(person), [status, open, created, rest @ ..]) = (known, row.cells) {
             let created = created.int().unwrap_or(i64::MIN);
             let better = person.shown.is_none_or(|(id, at)| own < id || (own == id && created > at));
             person.held = true;
@@ -57,8 +71,10 @@ pub(crate) fn people(
             if better {
                 person.shown = Some((own, created));
                 person.member = status.text().is_some_and(|status| MEMBER.contains(&status));
-                person.exemption = exempt.text().map(|_| Exemption { until: day(until).map(Day::date) });
-                if let (Some(mode), Some(name)) = (with_names, rest.first().and_then(|cell| cell.text())) {
+                if let (true, [reason, until, ..]) = (wanted.exemptions, rest) {
+                    person.exemption = reason.text().map(|_| Exemption { until: day(until).map(Day::date) });
+                }
+                if let (Some(mode), Some(name)) = (wanted.names, rest.last().and_then(|cell| cell.text())) {
                     person.name = shown_name(name, mode);
                 }
             }
@@ -98,23 +114,25 @@ pub(crate) struct CheckIn {
 pub(crate) struct CheckIns {
     pub(crate) persons: Interner,
     pub(crate) rows: Vec<CheckIn>,
-    /// Every confirmed span with its person, from and until.
+    /// Every confirmed span with its person, from and until; empty unless asked for.
     pub(crate) spans: Vec<(u32, Day, Option<Day>)>,
 }
 
 /// Reads every check-in that matters up to the closing day; the opening day is the one before the period.
+///
+/// The last span begins with the last confirmation, so without several spans its first day is the first of all.
 pub(crate) fn check_ins(
     source: &Source<'_>,
     links: &Links,
     opening: Day,
     closing: Day,
+    with_spans: bool,
 ) -> Result<CheckIns, ReportError> {
     let mut found = CheckIns::default();
-    let columns =
-        ["person", "state", "first_confirmed", "confirmed_from", "confirmed_to", "spans", "open", "created_at"];
+    let columns = ["person", "state", "confirmed_from", "confirmed_to", "spans", "open", "created_at"];
     let query = Query::new(source.type_no("check_in")?, &columns);
     source.visit(&query, &mut |row| {
-        let [person, state, first, from, until, spans, open, created] = row.cells else { return NEXT };
+        let [person, state, from, until, spans, open, created] = row.cells else { return NEXT };
         let Some(person) = id(person) else { return NEXT };
         let several = spans.text().map(all_spans);
         let (from, until) = (day(from), day(until));
@@ -124,14 +142,16 @@ pub(crate) fn check_ins(
             None => from.filter(|from| covers((*from, until), on)),
         };
         let (at_closing, at_opening) = (covering(closing), covering(opening));
-        let first = day(first).filter(|first| *first <= closing);
+        let first = several.iter().flatten().map(|span| span.0).chain(from).min().filter(|first| *first <= closing);
         let registered = state.text() == Some("registered");
-        let waiting = day_of_instant(created).filter(|made| registered && *made <= closing);
+        let made = if registered { day_of_instant(created) } else { None };
+        let waiting = made.filter(|made| *made <= closing);
         if at_closing.is_none() && at_opening.is_none() && first.is_none() && waiting.is_none() {
             return NEXT;
         }
         let person = found.persons.number(links.persons.of(person));
         match several {
+            _ if !with_spans => {}
             Some(spans) => found.spans.extend(spans.into_iter().map(|(from, until)| (person, from, until))),
             None => found.spans.extend(from.map(|from| (person, from, until))),
         }
@@ -166,29 +186,34 @@ fn all_spans(json: &str) -> Vec<(Day, Option<Day>)> {
 /// Where each person counts on a day.
 #[derive(Debug)]
 pub(crate) struct Homes {
-    /// Person -> the check-in that counts.
-    pub(crate) counted: Vec<Option<CheckIn>>,
-    /// Person -> whether check-ins in two communities are active at once.
-    pub(crate) contested: Vec<bool>,
+    /// Person -> the place of the check-in that counts, or [`NOWHERE`].
+    counted: Vec<u32>,
+    /// Persons with active check-ins in two communities at once.
+    pub(crate) contested: Bits,
+}
+
+/// Stands for no check-in.
+const NOWHERE: u32 = u32::MAX;
+
+impl Homes {
+    /// Returns the check-in that counts for a person.
+    pub(crate) fn of<'a>(&self, check_ins: &'a CheckIns, person: u32) -> Option<&'a CheckIn> {
+        check_ins.rows.get(*self.counted.get(person as usize)? as usize)
+    }
 }
 
 /// Finds for each person the check-in that counts: of several, the earlier one, then the one with the smaller id.
 pub(crate) fn homes(check_ins: &CheckIns, since: impl Fn(&CheckIn) -> Option<Day>) -> Homes {
-    let mut homes =
-        Homes { counted: vec![None; check_ins.persons.len()], contested: vec![false; check_ins.persons.len()] };
-    for check_in in &check_ins.rows {
+    let mut homes = Homes { counted: vec![NOWHERE; check_ins.persons.len()], contested: Bits::default() };
+    for (check_in, place) in check_ins.rows.iter().zip(0_u32..) {
         let Some(day) = since(check_in) else { continue };
-        let place = check_in.person as usize;
-        let Some(best) = homes.counted.get_mut(place) else { continue };
-        if let Some(other) = best
-            && other.scope != check_in.scope
-            && let Some(contested) = homes.contested.get_mut(place)
-        {
-            *contested = true;
+        let Some(best) = homes.counted.get_mut(check_in.person as usize) else { continue };
+        let other = check_ins.rows.get(*best as usize);
+        if other.is_some_and(|other| other.scope != check_in.scope) {
+            homes.contested.insert(check_in.person);
         }
-        let better = best.as_ref().is_none_or(|best| (Some(day), check_in.id) < (since(best), best.id));
-        if better {
-            *best = Some(*check_in);
+        if other.is_none_or(|other| (Some(day), check_in.id) < (since(other), other.id)) {
+            *best = place;
         }
     }
     homes
@@ -226,11 +251,11 @@ mod tests {
         all.persons.number(77);
         all.rows = vec![check_in(5, 1, "2026-03-01"), check_in(6, 2, "2026-02-01")];
         let homes_now = homes(&all, |one| one.closing);
-        assert_eq!(homes_now.counted[0].map(|one| one.scope), Some(2));
-        assert!(homes_now.contested[0]);
+        assert_eq!(homes_now.of(&all, 0).map(|one| one.scope), Some(2));
+        assert!(homes_now.contested.has(0));
         all.rows = vec![check_in(5, 1, "2026-03-01"), check_in(4, 1, "2026-03-01")];
         let homes_now = homes(&all, |one| one.closing);
-        assert_eq!(homes_now.counted[0].map(|one| one.id), Some(4));
-        assert!(!homes_now.contested[0]);
+        assert_eq!(homes_now.of(&all, 0).map(|one| one.id), Some(4));
+        assert!(!homes_now.contested.has(0));
     }
 }

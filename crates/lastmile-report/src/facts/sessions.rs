@@ -184,9 +184,11 @@ pub(crate) fn sessions(source: &mut Source<'_>, links: &Links, extra: Extra) -> 
 /// since its fields stand as verified.
 fn original_of(source: &mut Source<'_>, activity: u128) -> Result<Option<u128>, ReportError> {
     let full = source.reader.record("activity", record(activity), None)?;
-    let marks = full.events.iter().rev().filter(|event| {
-        event.parts.get("kind").and_then(lastmile_model::Value::as_str) == Some("duplicate")
-    });
+    let marks = full
+        .events
+        .iter()
+        .rev()
+        .filter(|event| event.parts.get("kind").and_then(lastmile_model::Value::as_str) == Some("duplicate"));
     let mut originals = marks.filter_map(|event| event.parts.get("to")?.as_record());
     Ok(originals.next().map(|original| number(&original)))
 }

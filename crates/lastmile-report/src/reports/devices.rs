@@ -133,4 +133,3 @@ pub(crate) fn devices(source: &mut Source<'_>, job: &Job<'_>) -> Result<DeviceLi
     }
     Ok(list)
 }
-

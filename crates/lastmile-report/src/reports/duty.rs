@@ -10,12 +10,11 @@ use super::members::{Books, Entry, unknown_persons};
 use super::{Body, Job, PERSONS, day_cell, listed, place_cells, place_columns};
 use crate::ReportError;
 use crate::day::Day;
-use crate::facts::parts::{few_scopes, parts};
+use crate::facts::parts::{Reading, few_scopes, parts};
 use crate::facts::sessions::{Extra, Session, Sessions, sessions};
 use crate::grid::{
     ChildFigure, Grid, Pair, STANDING, Standing, children, children_check, figure_of, length, list_check, share,
 };
-use crate::hash::IdMap;
 use crate::read::{NEXT, Source, count, id, record};
 use crate::report::{Cell, Check, Column, Table};
 use crate::request::{Counting, FEW_COMMUNITIES};
@@ -67,7 +66,7 @@ struct Doings {
 
 /// R9.
 pub(super) fn run(source: &mut Source<'_>, job: &Job<'_>) -> Result<Body, ReportError> {
-    let books = Books::read(source, job)?;
+    let books = Books::read(source, job, true)?;
     let doings = doings(source, job, &books)?;
     let mut body = Body { open: doings.open, ..Body::default() };
     let (mut met, mut members) = (Grid::new(&job.territory), Grid::new(&job.territory));
@@ -92,7 +91,12 @@ pub(super) fn run(source: &mut Source<'_>, job: &Job<'_>) -> Result<Body, Report
     let label = Words::fixed("达标率", "Duty met");
     body.figures = vec![
         share("duty_met", label.clone(), PERSONS, met.total, members.total),
-        figure_of("exempt", Words::fixed("其中当年无应参加次数", "Of the members, owing nothing this year"), PERSONS, exempt),
+        figure_of(
+            "exempt",
+            Words::fixed("其中当年无应参加次数", "Of the members, owing nothing this year"),
+            PERSONS,
+            exempt,
+        ),
     ];
     let shown = ChildFigure { keys: ["duty_met", "duty_met_with_pending"], label, part: &met, whole: Some(&members) };
     body.children = children(&job.territory, &[shown]);
@@ -143,18 +147,16 @@ fn doings(source: &mut Source<'_>, job: &Job<'_>, books: &Books) -> Result<Doing
     for (done, owed) in done.iter_mut().zip(owed(books, year, job.request.duty)) {
         done.owed = owed;
     }
-    let tallies = if may_use_tallies(job) { read_tallies(source, job, i64::from(year))? } else { IdMap::default() };
-    let has_tally = |person: u32| tallies.contains_key(&books.check_ins.persons.id(person));
-    let every = || books.entries().all(|entry| has_tally(entry.person));
+    let tallies = if may_use_tallies(job) { read_tallies(source, job, books, i64::from(year))? } else { Vec::new() };
+    let tally = |person: u32| tallies.get(person as usize).copied().flatten();
     let trust = job.request.counting == Counting::Auto
         && job.territory.communities_held > FEW_COMMUNITIES
-        && !tallies.is_empty()
-        && every();
+        && books.entries().all(|entry| tally(entry.person).is_some());
     let found = sessions(source, &job.links, Extra::Nothing)?;
     let open = add_rows(source, job, books, &found, trust, &mut done)?;
     let (mut tallied, mut differ) = (0, 0);
     for (done, person) in done.iter_mut().zip(0_u32..) {
-        let Some(&(count, owed)) = tallies.get(&books.check_ins.persons.id(person)) else { continue };
+        let Some((count, owed)) = tally(person) else { continue };
         tallied += 1;
         differ += usize::from((done.verified, done.owed) != (count, owed));
         let waiting = done.with_pending.saturating_sub(done.verified);
@@ -171,18 +173,28 @@ fn may_use_tallies(job: &Job<'_>) -> bool {
     job.request.counting != Counting::Rows && (ends_year || job.to >= Day::of_instant(job.request.as_of_ms))
 }
 
-/// Reads the tallies of one year: canonical person -> count, owed. Of linked persons the larger numbers count.
-fn read_tallies(source: &Source<'_>, job: &Job<'_>, year: i64) -> Result<IdMap<(u32, u32)>, ReportError> {
-    let mut tallies: IdMap<(u32, u32)> = IdMap::default();
-    let Ok(type_no) = source.type_no("tally") else { return Ok(tallies) };
+/// A tally: sessions done, sessions owed.
+type Tally = (u32, u32);
+
+/// Reads the tallies of one year by number of the canonical person. Of linked persons the larger numbers count.
+fn read_tallies(
+    source: &Source<'_>,
+    job: &Job<'_>,
+    books: &Books,
+    year: i64,
+) -> Result<Vec<Option<Tally>>, ReportError> {
+    let Ok(type_no) = source.type_no("tally") else { return Ok(Vec::new()) };
+    let mut tallies: Vec<Option<Tally>> = vec![None; books.people.len()];
     let query = Query::new(type_no, &["person", "count", "owed"]);
     let query = query.filter("year", Test::Is, lastmile_store::storage::Cell::Int(year));
     source.visit(&query, &mut |row| {
         if let [person, done, owed] = row.cells
-            && let Some(person) = id(person)
+            && let Some(person) =
+                id(person).and_then(|person| books.check_ins.persons.get(job.links.persons.of(person)))
+            && let Some(tally) = tallies.get_mut(person as usize)
         {
-            let tally = tallies.entry(job.links.persons.of(person)).or_default();
-            *tally = (tally.0.max(count(done)), tally.1.max(count(owed)));
+            let known = tally.unwrap_or_default();
+            *tally = Some((known.0.max(count(done)), known.1.max(count(owed))));
         }
         NEXT
     })?;
@@ -208,7 +220,8 @@ fn add_rows(
         return Ok(0);
     }
     let scopes = found.all.iter().filter(|session| wanted(session)).map(|session| session.scope);
-    let parts = parts(source, &job.links, found, few_scopes(job, found, scopes), wanted)?;
+    let reading = Reading { within: few_scopes(job, found, scopes), with_ids: false };
+    let parts = parts(source, &job.links, found, reading, wanted)?;
     let mut open = 0;
     // Most participants are on the books; the numbers of the two passes are matched once per person.
     let known: Vec<Option<u32>> = (0..u32::try_from(parts.persons.len()).unwrap_or(u32::MAX))
@@ -271,13 +284,7 @@ fn duty_list() -> Table {
     Table::new("list", Words::fixed("达标名单", "Members and their year"), columns)
 }
 
-fn duty_row(
-    job: &Job<'_>,
-    books: &Books,
-    entry: &Entry,
-    done: Done,
-    met: Option<Standing>,
-) -> crate::report::Row {
+fn duty_row(job: &Job<'_>, books: &Books, entry: &Entry, done: Done, met: Option<Standing>) -> crate::report::Row {
     let [community, community_name] = place_cells(&job.territory, entry.check_in.scope);
     let number = |count: u32| Cell::Number(i64::from(count));
     listed(
@@ -300,7 +307,7 @@ fn duty_row(
 /// Counts from the rows what the office writes as tallies: for every member on the books at the year's end, and those
 /// who wait for confirmation.
 pub(crate) fn tallies(source: &mut Source<'_>, job: &Job<'_>) -> Result<Vec<TallyRow>, ReportError> {
-    let books = Books::read(source, job)?;
+    let books = Books::read(source, job, true)?;
     let found = sessions(source, &job.links, Extra::Nothing)?;
     let mut done = vec![Done::default(); books.people.len()];
     add_rows(source, job, &books, &found, false, &mut done)?;

@@ -3,7 +3,7 @@
 use super::{Body, Job, PERSONS, day_cell, listed, place_cells, place_columns};
 use crate::ReportError;
 use crate::day::Day;
-use crate::facts::people::{CheckIn, CheckIns, Homes, Person, check_ins, homes, people};
+use crate::facts::people::{CheckIn, CheckIns, Homes, Person, Wanted, check_ins, homes, people};
 use crate::grid::{
     ChildFigure, Distinct, Grid, Pair, STANDING, Standing, children, children_check, figure, figure_of, list_check,
 };
@@ -33,10 +33,10 @@ pub(crate) struct Entry {
 
 impl Books {
     /// Reads check-ins and persons.
-    pub(crate) fn read(source: &Source<'_>, job: &Job<'_>) -> Result<Self, ReportError> {
-        let check_ins = check_ins(source, &job.links, job.from.before(), job.to)?;
-        let with_names = job.request.list.then_some(job.request.names);
-        let people = people(source, &job.links, &check_ins.persons, with_names)?;
+    pub(crate) fn read(source: &Source<'_>, job: &Job<'_>, for_duties: bool) -> Result<Self, ReportError> {
+        let check_ins = check_ins(source, &job.links, job.from.before(), job.to, for_duties)?;
+        let wanted = Wanted { names: job.request.list.then_some(job.request.names), exemptions: for_duties };
+        let people = people(source, &job.links, &check_ins.persons, wanted)?;
         let closing = homes(&check_ins, |check_in| check_in.closing);
         let waiting = homes(&check_ins, |check_in| check_in.waiting);
         Ok(Self { check_ins, people, closing, waiting })
@@ -54,12 +54,14 @@ impl Books {
     ) -> impl Iterator<Item = Entry> + 'a {
         let members = self.people.iter().zip(0_u32..).filter(|(person, _)| person.member);
         members.filter_map(move |(_, person)| {
-            let of = |homes: &Homes| homes.counted.get(person as usize).copied().flatten();
+            let of = |homes: &Homes| homes.of(&self.check_ins, person).copied();
             match of(confirmed) {
                 Some(check_in) => Some(Entry { person, check_in, standing: Standing::Verified }),
-                None => of(&self.waiting)
-                    .filter(&waits)
-                    .map(|check_in| Entry { person, check_in, standing: Standing::Pending }),
+                None => of(&self.waiting).filter(&waits).map(|check_in| Entry {
+                    person,
+                    check_in,
+                    standing: Standing::Pending,
+                }),
             }
         })
     }
@@ -68,7 +70,7 @@ impl Books {
     pub(crate) fn open(&self, entry: &Entry) -> u64 {
         let place = entry.person as usize;
         let person = self.people.get(place).map_or(0, |person| person.open);
-        let contested = self.closing.contested.get(place).copied().unwrap_or(false);
+        let contested = self.closing.contested.has(entry.person);
         u64::from(entry.check_in.open) + u64::from(person) + u64::from(contested)
     }
 
@@ -80,7 +82,7 @@ impl Books {
 
 /// R1.
 pub(super) fn on_books(source: &mut Source<'_>, job: &Job<'_>) -> Result<Body, ReportError> {
-    let books = Books::read(source, job)?;
+    let books = Books::read(source, job, false)?;
     let mut body = Body::default();
     let mut grid = Grid::new(&job.territory);
     let mut now = [Bits::default(), Bits::default()];
@@ -107,10 +109,19 @@ pub(super) fn on_books(source: &mut Source<'_>, job: &Job<'_>) -> Result<Body, R
     children_check(&mut body.checks, &job.territory, &grid);
     for (key, label, column) in [
         ("flow", Words::fixed("期初＋增加－减少＝期末（已审核）", "Before + joined - left = end, verified"), 0),
-        ("flow_with_pending", Words::fixed("期初＋增加－减少＝期末（含待审）", "Before + joined - left = end, with pending"), 1),
+        (
+            "flow_with_pending",
+            Words::fixed("期初＋增加－减少＝期末（含待审）", "Before + joined - left = end, with pending"),
+            1,
+        ),
     ] {
         let of = |pair: Pair| if column == 0 { pair.verified } else { pair.with_pending };
-        body.checks.push(Check::equal(key, label, of(flows.opening) + of(flows.joined) - of(flows.left), of(grid.total)));
+        body.checks.push(Check::equal(
+            key,
+            label,
+            of(flows.opening) + of(flows.joined) - of(flows.left),
+            of(grid.total),
+        ));
     }
     list_check(&mut body.checks, list.as_ref(), grid.total);
     body.list = list;
@@ -207,7 +218,7 @@ pub(crate) fn unknown_persons(body: &mut Body, job: &Job<'_>, books: &Books) {
 
 /// Says how many active check-ins of the scope are counted in another community that confirmed earlier.
 fn elsewhere(body: &mut Body, job: &Job<'_>, books: &Books) {
-    let counted = |check_in: &CheckIn| books.closing.counted.get(check_in.person as usize).copied().flatten();
+    let counted = |check_in: &CheckIn| books.closing.of(&books.check_ins, check_in.person);
     let held = books
         .check_ins
         .rows
@@ -218,7 +229,9 @@ fn elsewhere(body: &mut Body, job: &Job<'_>, books: &Books) {
     if held > 0 {
         body.notes.push(Words::new(
             format!("{held}条报到待核：同一人在另一社区先确认，计在该社区。"),
-            format!("{held} check-ins are open: the person was confirmed earlier in another community and counts there."),
+            format!(
+                "{held} check-ins are open: the person was confirmed earlier in another community and counts there."
+            ),
         ));
     }
 }
@@ -234,7 +247,7 @@ struct First {
 
 /// R2.
 pub(super) fn ever(source: &mut Source<'_>, job: &Job<'_>) -> Result<Body, ReportError> {
-    let all = check_ins(source, &job.links, job.from.before(), job.to)?;
+    let all = check_ins(source, &job.links, job.from.before(), job.to, false)?;
     let mut body = Body::default();
     let mut distinct = Distinct::new(&job.territory);
     let mut firsts: Vec<Option<First>> = vec![None; all.persons.len()];
@@ -266,7 +279,8 @@ pub(super) fn ever(source: &mut Source<'_>, job: &Job<'_>) -> Result<Body, Repor
     let shown = ChildFigure { keys: ["ever", "ever_with_pending"], label, part: &counts, whole: None };
     body.children = children(&job.territory, &[shown]);
     if job.request.list {
-        let people = people(source, &job.links, &all.persons, Some(job.request.names))?;
+        let wanted = Wanted { names: Some(job.request.names), exemptions: false };
+        let people = people(source, &job.links, &all.persons, wanted)?;
         let list = ever_list(job, &all, &firsts, &people);
         list_check(&mut body.checks, Some(&list), counts.total);
         body.list = Some(list);

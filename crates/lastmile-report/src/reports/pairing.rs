@@ -74,7 +74,8 @@ pub(super) fn run(source: &mut Source<'_>, job: &Job<'_>) -> Result<Body, Report
     } else {
         share("orgs", orgs_label, ORGS, with_orgs, Pair { verified: org_count, with_pending: org_count })
     });
-    let shown = ChildFigure { keys: ["communities", "communities_with_pending"], label, part: &part, whole: Some(&whole) };
+    let shown =
+        ChildFigure { keys: ["communities", "communities_with_pending"], label, part: &part, whole: Some(&whole) };
     body.children = children(&job.territory, &[shown]);
     children_check(&mut body.checks, &job.territory, &part);
     body.checks.push(Check::equal(
@@ -98,7 +99,9 @@ pub(super) fn run(source: &mut Source<'_>, job: &Job<'_>) -> Result<Body, Report
     if outside > 0 {
         body.notes.push(Words::new(
             format!("另有{outside}个结对社区（村）不在目标之内，不计入覆盖率。"),
-            format!("{outside} further communities or villages with a pairing are no targets and do not count in the rate."),
+            format!(
+                "{outside} further communities or villages with a pairing are no targets and do not count in the rate."
+            ),
         ));
     }
     Ok(body)
@@ -194,9 +197,8 @@ fn ended_after(source: &mut Source<'_>, pairing: u128, day: Day) -> Result<bool,
         event.parts.get(name).and_then(Value::as_str).map(str::to_owned)
     };
     let ended = full.events.iter().rev().find(|event| part(event, "kind").as_deref() == Some("end"));
-    let was_active = full.events.iter().any(|event| {
-        matches!(part(event, "kind").as_deref(), Some("activate" | "renew"))
-    });
+    let was_active =
+        full.events.iter().any(|event| matches!(part(event, "kind").as_deref(), Some("activate" | "renew")));
     let on = ended.and_then(|event| part(event, "on")).and_then(|on| Day::parse(&on));
     Ok(was_active && on.is_some_and(|on| day < on))
 }
@@ -229,7 +231,8 @@ fn breakdown(source: &Source<'_>, orgs: &IdMap<Org>, pairings: &[Pairing]) -> Ta
     }
     let mut table = Table::new("batches", Words::fixed("按批次和层级", "By batch and level"), columns);
     for ((batch, level), group) in groups {
-        let level = if level.is_empty() { Words::fixed("未知", "Unknown") } else { choice(source, "org", "level", level) };
+        let level =
+            if level.is_empty() { Words::fixed("未知", "Unknown") } else { choice(source, "org", "level", level) };
         table.rows.push(Row {
             id: None,
             cells: vec![
@@ -253,7 +256,8 @@ fn place_row(job: &Job<'_>, code: &str, rest: Vec<Cell>) -> Row {
 
 fn uncovered_table(job: &Job<'_>, uncovered: &[&str]) -> Table {
     let columns = vec![Column::text("code", "代码", "Code"), Column::text("name", "名称", "Name")];
-    let mut table = Table::new("uncovered", Words::fixed("未结对的目标社区", "Target communities without a pairing"), columns);
+    let mut table =
+        Table::new("uncovered", Words::fixed("未结对的目标社区", "Target communities without a pairing"), columns);
     table.rows = uncovered.iter().map(|code| place_row(job, code, Vec::new())).collect();
     table
 }
@@ -267,7 +271,8 @@ fn covered_table(
     checks: &mut Vec<Check>,
 ) -> Table {
     let columns = vec![Column::text("code", "代码", "Code"), Column::text("name", "名称", "Name"), STANDING];
-    let mut table = Table::new("covered", Words::fixed("已结对的目标社区", "Target communities with a pairing"), columns);
+    let mut table =
+        Table::new("covered", Words::fixed("已结对的目标社区", "Target communities with a pairing"), columns);
     let covered = targets.iter().filter_map(|code| Some((code, paired.get(code)?)));
     table.rows = covered.map(|(code, standing)| place_row(job, code, vec![Cell::Words(standing.words())])).collect();
     crate::grid::list_check(checks, Some(&table), figure);

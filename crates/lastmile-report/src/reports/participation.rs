@@ -3,8 +3,8 @@
 use super::sessions::titles;
 use super::{Body, Job, PERSONS, change_check, listed, place_cells, place_columns};
 use crate::ReportError;
-use crate::facts::parts::{Part, Parts, few_scopes, parts};
-use crate::facts::people::people;
+use crate::facts::parts::{Part, Parts, Reading, few_scopes, parts};
+use crate::facts::people::{Wanted, people};
 use crate::facts::sessions::{Extra, Session, Sessions, sessions};
 use crate::grid::{
     ChildFigure, Distinct, Grid, Pair, STANDING, Standing, children, children_check, figure, list_check,
@@ -43,7 +43,7 @@ pub(super) fn run(source: &mut Source<'_>, job: &Job<'_>) -> Result<Body, Report
         (before || job.in_period(session.day)) && job.territory.slot(session.scope).is_some()
     };
     let within = few_scopes(job, &found, job.territory.scopes());
-    let parts = parts(source, &job.links, &found, within, wanted)?;
+    let parts = parts(source, &job.links, &found, Reading { within, with_ids: job.request.list }, wanted)?;
     let mut body = Body::default();
     let mut times = Grid::new(&job.territory);
     let mut persons = Distinct::new(&job.territory);
@@ -83,7 +83,10 @@ pub(super) fn run(source: &mut Source<'_>, job: &Job<'_>) -> Result<Body, Report
     let overlaps = overlaps(job, &found, &parts);
     body.checks.push(Check::at_most(
         "overlaps",
-        Words::fixed("同一人时间重叠的参加（需说明）", "Participations of one person that overlap in time, to be explained"),
+        Words::fixed(
+            "同一人时间重叠的参加（需说明）",
+            "Participations of one person that overlap in time, to be explained",
+        ),
         overlaps,
         0,
     ));
@@ -108,21 +111,32 @@ fn before(job: &Job<'_>, found: &Sessions, parts: &Parts) -> (i64, i64) {
 }
 
 /// Counts participations that begin before an earlier one of the same person on the same day ends.
+///
+/// Sessions are walked by day and start, so that per person one end of stay is enough.
 fn overlaps(job: &Job<'_>, found: &Sessions, parts: &Parts) -> i64 {
-    let mut stays: Vec<(u32, i32, u16, u16)> = counted(job, found, parts)
-        .filter_map(|one| one.session.times.map(|(start, end)| (one.part.person, one.session.day.0, start, end)))
-        .collect();
-    stays.sort_unstable();
+    let mut timed: Vec<(i32, u16, u16, &[Part])> = Vec::new();
+    for of_session in parts.all.chunk_by(|one, next| one.session == next.session) {
+        let session = of_session.first().and_then(|part| found.get(part.session));
+        let counts = |session: &&Session| job.in_period(session.day) && job.territory.slot(session.scope).is_some();
+        if let Some((session, (start, end))) =
+            session.filter(counts).and_then(|session| Some((session, session.times?)))
+        {
+            timed.push((session.day.0, start, end, of_session));
+        }
+    }
+    timed.sort_by_key(|(day, start, end, _)| (*day, *start, *end));
+    let mut stays: Vec<(i32, u16)> = vec![(i32::MIN, 0); parts.persons.len()];
     let mut overlaps = 0;
-    let mut last: Option<(u32, i32, u16)> = None;
-    for (person, day, start, end) in stays {
-        last = match last {
-            Some((same, on, until)) if same == person && on == day => {
-                overlaps += i64::from(start < until);
-                Some((person, day, until.max(end)))
+    for (day, start, end, of_session) in timed {
+        for part in of_session {
+            let Some((on, until)) = stays.get_mut(part.person as usize) else { continue };
+            if *on == day {
+                overlaps += i64::from(start < *until);
+                *until = end.max(*until);
+            } else {
+                (*on, *until) = (day, end);
             }
-            _ => Some((person, day, end)),
-        };
+        }
     }
     overlaps
 }
@@ -135,8 +149,10 @@ fn add_list(
     figures: [Pair; 2],
     body: &mut Body,
 ) -> Result<(), ReportError> {
-    let people = people(source, &job.links, &parts.persons, Some(job.request.names))?;
-    let name = |person: u32| Cell::Text(people.get(person as usize).map_or_else(String::new, |person| person.name.clone()));
+    let people =
+        people(source, &job.links, &parts.persons, Wanted { names: Some(job.request.names), exemptions: false })?;
+    let name =
+        |person: u32| Cell::Text(people.get(person as usize).map_or_else(String::new, |person| person.name.clone()));
     let [times, persons] = figures;
     if job.request.report == ReportId::R6 {
         let list = person_list(job, found, parts, &name);
@@ -167,11 +183,11 @@ fn add_list(
             community,
             community_name,
             name(one.part.person),
-            one.part.minutes.map_or(Cell::Empty, |minutes| Cell::Number(i64::from(minutes))),
+            one.part.minutes().map_or(Cell::Empty, |minutes| Cell::Number(i64::from(minutes))),
             Cell::Words(one.session.standing.words()),
             Cell::Number(i64::from(one.part.open)),
         ];
-        list.rows.push(listed(one.part.id, cells));
+        list.rows.push(listed(parts.id(one.part), cells));
     }
     list_check(&mut body.checks, Some(&list), times);
     body.list = Some(list);

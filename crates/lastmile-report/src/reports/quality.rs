@@ -69,7 +69,10 @@ pub(super) fn run(source: &mut Source<'_>, job: &Job<'_>) -> Result<Body, Report
         body.checks.push(Check::equal("list_length", label, length(list.rows.len()), length(devices.len())));
         body.list = Some(list);
         if found.open.named.len() == NAMED {
-            let note = Words::fixed("待核事项只列前1000条记录。", "Only the first 1000 records with open questions are listed.");
+            let note = Words::fixed(
+                "待核事项只列前1000条记录。",
+                "Only the first 1000 records with open questions are listed.",
+            );
             body.notes.push(note);
         }
     }
@@ -174,15 +177,18 @@ fn duplicate_table(job: &Job<'_>, found: &Scan) -> Table {
         Column::text("reason", "依据", "Because of"),
     ];
     let mut table = Table::new("duplicates", Words::fixed("疑似重复", "Likely duplicates"), columns);
-    let persons = found.persons.iter().map(|(pair, scope)| {
-        (Words::fixed("人员", "Person"), pair.a, pair.b, *scope, person_reason(pair.reason))
-    });
-    let activities = found.activities.iter().map(|(pair, scope)| {
-        (Words::fixed("活动", "Activity"), pair.a, pair.b, *scope, activity_reason(pair.reason))
-    });
+    let persons = found
+        .persons
+        .iter()
+        .map(|(pair, scope)| (Words::fixed("人员", "Person"), pair.a, pair.b, *scope, person_reason(pair.reason)));
+    let activities = found
+        .activities
+        .iter()
+        .map(|(pair, scope)| (Words::fixed("活动", "Activity"), pair.a, pair.b, *scope, activity_reason(pair.reason)));
     for (kind, one, other, scope, reason) in persons.chain(activities) {
         let [community, community_name] = place_cells(&job.territory, scope);
-        let cells = vec![Cell::Words(kind), Cell::Text(other.to_string()), community, community_name, Cell::Words(reason)];
+        let cells =
+            vec![Cell::Words(kind), Cell::Text(other.to_string()), community, community_name, Cell::Words(reason)];
         table.rows.push(listed(crate::read::number(&one), cells));
     }
     table
@@ -192,7 +198,9 @@ const fn person_reason(reason: Reason) -> Words {
     match reason {
         Reason::IdNumber => Words::fixed("身份证号相同", "Same id number"),
         Reason::Phone => Words::fixed("姓名和电话相同", "Same name and phone"),
-        Reason::BirthAndCommunity => Words::fixed("姓名、出生年月和社区相同", "Same name, month of birth and community"),
+        Reason::BirthAndCommunity => {
+            Words::fixed("姓名、出生年月和社区相同", "Same name, month of birth and community")
+        }
         Reason::Employer => Words::fixed("姓名和单位相同", "Same name and employer"),
         Reason::Community => Words::fixed("姓名和社区相同", "Same name and community"),
     }
@@ -201,7 +209,9 @@ const fn person_reason(reason: Reason) -> Words {
 const fn activity_reason(reason: ActivityReason) -> Words {
     match reason {
         ActivityReason::Title => Words::fixed("社区、日期、类别和名称相同", "Same community, date, category and title"),
-        ActivityReason::People => Words::fixed("社区、日期、类别和多数参加人相同", "Same community, date, category and most people"),
+        ActivityReason::People => {
+            Words::fixed("社区、日期、类别和多数参加人相同", "Same community, date, category and most people")
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use lastmile_model::duplicates::{ActivityKey, ActivityPair, PersonKey, PersonPair, activity_pairs, person_pairs};
 use lastmile_model::{RecordId, names};
 use lastmile_store::query::{Query, Test};
-use lastmile_store::storage::Cell;
+use lastmile_store::storage::{Cell, FoundRow};
 
 use super::Job;
 use crate::ReportError;
@@ -134,7 +134,9 @@ impl Arena {
 
 /// A hash that only proposes: what it brings together is compared exactly afterwards.
 fn mix(seed: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn persons(source: &Source<'_>, job: &Job<'_>, scan: &mut Scan) -> Result<(), ReportError> {
@@ -235,7 +237,9 @@ fn activities(source: &Source<'_>, job: &Job<'_>, scan: &mut Scan) -> Result<(),
             Some("submitted") => Standing::Pending,
             _ => return NEXT,
         };
-        let Some(date) = day(date).filter(|date| job.in_period(*date) && id(duplicate_of).is_none()) else { return NEXT };
+        let Some(date) = day(date).filter(|date| job.in_period(*date) && id(duplicate_of).is_none()) else {
+            return NEXT;
+        };
         if let Some(created) = created.int() {
             delay(job, scan, (slot, standing), date, created);
         }
@@ -248,9 +252,8 @@ fn activities(source: &Source<'_>, job: &Job<'_>, scan: &mut Scan) -> Result<(),
     all.sort_unstable_by_key(|held| (held.scope, held.day, held.category, held.id));
     let same = |a: &Held, b: &Held| (a.scope, a.day, a.category) == (b.scope, b.day, b.category);
     let suspects: Vec<&Held> = all.chunk_by(same).filter(|group| group.len() > 1).flatten().collect();
-    let mut people: IdMap<Vec<RecordId>> = suspects.iter().map(|held| (held.id, Vec::new())).collect();
-    participations(source, job, &counted, &mut people, scan)?;
-    // The first titles' texts live as long as the arena; normal forms that differ need a place of their own.
+    let mut people = participants(source, job, &suspects)?;
+    participations(source, job, &counted, scan)?;
     let titles: Vec<Cow<'_, str>> = suspects.iter().map(|held| names::normal(arena.get(&held.title))).collect();
     let texts: Vec<(String, String)> =
         suspects.iter().map(|held| (held.day.to_string(), format!("{:016x}", held.category))).collect();
@@ -289,39 +292,49 @@ fn delay(job: &Job<'_>, scan: &mut Scan, (slot, standing): (Slot, Standing), dat
     }
 }
 
-/// Reads who took part in the activities in question, and counts late additions and open questions on the way.
-fn participations(
-    source: &Source<'_>,
-    job: &Job<'_>,
-    counted: &IdSet,
-    people: &mut IdMap<Vec<RecordId>>,
-    scan: &mut Scan,
-) -> Result<(), ReportError> {
-    let type_no = source.type_no("participation")?;
-    let query = Query::new(type_no, &["activity", "person", "source", "open"]);
-    // Rows of one activity mostly follow each other, so its answers are kept.
-    let mut last = (0_u128, false, false);
-    source.visit(&query, &mut |row| {
-        let [activity, person, how, open] = row.cells else { return NEXT };
-        if job.territory.slot(row.scope).is_none() {
-            return NEXT;
-        }
-        let open = count(open);
-        if open > 0 {
-            scan.open.add(job, OpenRecord { id: number(&row.id), type_no, scope: row.scope, open });
-        }
-        let (Some(activity), Some(person)) = (id(activity), id(person)) else { return NEXT };
-        if last.0 != activity {
-            last = (activity, counted.contains(&activity), people.contains_key(&activity));
-        }
-        if last.1 && how.text() == Some("late") {
-            scan.late_parts += 1;
-        }
-        if last.2
+/// Up to so many activities are looked up one by one; beyond, reading all participations is faster.
+const LOOKED_UP: usize = 4000;
+
+/// Reads who took part in the activities in question.
+fn participants(source: &Source<'_>, job: &Job<'_>, suspects: &[&Held]) -> Result<IdMap<Vec<RecordId>>, ReportError> {
+    let mut people: IdMap<Vec<RecordId>> = suspects.iter().map(|held| (held.id, Vec::new())).collect();
+    let query = Query::new(source.type_no("participation")?, &["activity", "person"]);
+    let mut note = |row: &FoundRow<'_>| {
+        if let [activity, person] = row.cells
+            && let (Some(activity), Some(person)) = (id(activity), id(person))
             && let Some(people) = people.get_mut(&activity)
         {
             people.push(record(job.links.persons.of(person)));
         }
+        NEXT
+    };
+    if suspects.len() > LOOKED_UP {
+        source.visit(&query, &mut note)?;
+    } else {
+        for held in suspects {
+            let activity = Cell::Blob(Cow::Owned(held.id.to_be_bytes().to_vec()));
+            let of_activity = query.clone().within(vec![held.scope]).filter("activity", Test::Is, activity);
+            source.visit(&of_activity, &mut note)?;
+        }
+    }
+    Ok(people)
+}
+
+/// Counts late additions and open questions of participations.
+fn participations(source: &Source<'_>, job: &Job<'_>, counted: &IdSet, scan: &mut Scan) -> Result<(), ReportError> {
+    let type_no = source.type_no("participation")?;
+    let open = Query::new(type_no, &["open"]).filter("open", Test::Above, Cell::Int(0));
+    source.visit(&open, &mut |row| {
+        if job.territory.slot(row.scope).is_some() {
+            let open = row.cells.first().map_or(0, count);
+            scan.open.add(job, OpenRecord { id: number(&row.id), type_no, scope: row.scope, open });
+        }
+        NEXT
+    })?;
+    let late = Query::new(type_no, &["activity"]).filter("source", Test::Is, Cell::Text(Cow::Borrowed("late")));
+    source.visit(&late, &mut |row| {
+        let activity = row.cells.first().and_then(id);
+        scan.late_parts += i64::from(activity.is_some_and(|activity| counted.contains(&activity)));
         NEXT
     })
 }

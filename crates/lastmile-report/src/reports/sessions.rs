@@ -8,9 +8,7 @@ use lastmile_store::query::Query;
 use super::{Body, Job, SESSIONS, change_check, choice, listed, place_cells, place_columns, sort_key};
 use crate::ReportError;
 use crate::facts::sessions::{Extra, Session, Sessions, sessions};
-use crate::grid::{
-    ChildFigure, Grid, Pair, STANDING, Standing, children, children_check, figure, length, list_check,
-};
+use crate::grid::{ChildFigure, Grid, Pair, STANDING, Standing, children, children_check, figure, length, list_check};
 use crate::hash::{IdMap, IdSet};
 use crate::id::ReportId;
 use crate::read::{NEXT, Source, number};
@@ -160,7 +158,10 @@ fn average_checks(job: &Job<'_>, sums: &Sums, body: &mut Body) {
     let high = both.filter(|(served, sessions)| average(**served, **sessions) > SERVED_LIMIT).count();
     body.checks.push(Check::at_most(
         "served_per_session_children",
-        Words::fixed("每场服务超过50人次的下级数（需说明）", "Areas with more than 50 served a session, to be explained"),
+        Words::fixed(
+            "每场服务超过50人次的下级数（需说明）",
+            "Areas with more than 50 served a session, to be explained",
+        ),
         length(high),
         0,
     ));
@@ -187,7 +188,8 @@ fn large_sessions(
     large.sort_by_key(|session| (std::cmp::Reverse(session.served), session.id));
     large.truncate(NAMED);
     let titles = titles(source, &large.iter().map(|session| session.id).collect())?;
-    let mut table = Table::new("large_sessions", Words::fixed("需说明的场次", "Sessions to be explained"), session_columns());
+    let mut table =
+        Table::new("large_sessions", Words::fixed("需说明的场次", "Sessions to be explained"), session_columns());
     table.rows.extend(large.into_iter().map(|session| session_row(source, job, found, &titles, session)));
     body.tables.push(table);
     Ok(())
@@ -207,7 +209,8 @@ fn category_table(source: &Source<'_>, found: &Sessions, sums: &Sums) -> Table {
         .get("activity")
         .and_then(|(_, activity)| activity.field("category"))
         .map_or_else(Vec::new, |(_, field)| field.choices.iter().map(|choice| choice.code.as_str()).collect());
-    let mut others: Vec<&str> = found.categories.iter().map(String::as_str).filter(|code| !codes.contains(code)).collect();
+    let mut others: Vec<&str> =
+        found.categories.iter().map(String::as_str).filter(|code| !codes.contains(code)).collect();
     others.sort_unstable();
     codes.append(&mut others);
     for code in codes {
@@ -258,7 +261,8 @@ fn tag_table(source: &Source<'_>, job: &Job<'_>, found: &Sessions) -> Result<Tab
         Column::number("sessions", "场次·已审核", "Sessions, verified"),
         Column::number("sessions_with_pending", "场次·含待审", "Sessions, with pending"),
     ];
-    let mut table = Table::new("tags", Words::fixed("按标签（一场可有多个）", "By tag, a session may have several"), columns);
+    let mut table =
+        Table::new("tags", Words::fixed("按标签（一场可有多个）", "By tag, a session may have several"), columns);
     let mut tags: Vec<(String, Pair)> = tags.into_iter().collect();
     tags.sort_by(|(a, x), (b, y)| (y.with_pending, a).cmp(&(x.with_pending, b)));
     for (tag, pair) in tags {

@@ -128,7 +128,11 @@ fn teams(source: &Source<'_>, job: &Job<'_>, persons: &mut Interner) -> Result<V
             None => {
                 let slot = job.territory.shared.contains(&row.scope).then_some(Slot::WHOLE);
                 let (name, system) = orgs.get(&host).map_or(("", ""), |(name, system)| (name, system));
-                let system = if system.is_empty() { Words::fixed("未填系统", "No system given") } else { Words::same(system) };
+                let system = if system.is_empty() {
+                    Words::fixed("未填系统", "No system given")
+                } else {
+                    Words::same(system)
+                };
                 (slot, name.to_owned(), system)
             }
         };
@@ -195,12 +199,8 @@ fn system_table(teams: &[Team]) -> Table {
     }
     let mut table = Table::new("systems", Words::fixed("按系统", "By system"), columns);
     for ((zh, en), group) in groups {
-        let numbers = [
-            group.teams,
-            group.active.verified,
-            group.active.with_pending,
-            crate::grid::signed(group.members.len()),
-        ];
+        let numbers =
+            [group.teams, group.active.verified, group.active.with_pending, crate::grid::signed(group.members.len())];
         let mut cells = vec![Cell::Words(Words::new(zh, en))];
         cells.extend(numbers.map(Cell::Number));
         table.rows.push(Row { id: None, cells });

@@ -6,7 +6,9 @@ use crate::export::{Section, csv, json, text};
 use crate::words::Lang;
 
 fn fill(site: &mut Site) {
-    for (code, name, level) in [(CITY, "长沙市", "city"), ("430103", "天心区", "district"), (BAOTA, "=宝塔山", "community")] {
+    for (code, name, level) in
+        [(CITY, "长沙市", "city"), ("430103", "天心区", "district"), (BAOTA, "=宝塔山", "community")]
+    {
         site.place(code, name, level);
     }
     let one = site.member(BAOTA, 1, "曹雨菲", "2026-01-05");
@@ -30,7 +32,9 @@ fn every_report_in_every_form() {
                 for lang in Lang::ALL {
                     let shown = text(&report, lang);
                     assert!(shown.title.starts_with(id.code()));
-                    assert!(shown.tables.iter().all(|table| table.rows.iter().all(|row| row.len() == table.heads.len())));
+                    assert!(
+                        shown.tables.iter().all(|table| table.rows.iter().all(|row| row.len() == table.heads.len()))
+                    );
                     let bytes = csv(&report, Section::List, lang).unwrap();
                     let body = String::from_utf8(bytes).unwrap();
                     assert!(body.starts_with('\u{feff}'));

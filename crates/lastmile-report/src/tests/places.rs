@@ -110,7 +110,10 @@ fn teams_by_system_and_activity() {
         site.set(FUYA, "activity", waiting, "host_team", Value::reference(id(702)));
 
         let report = site.report(ReportId::R12, CITY, "2026-01-01", "2026-12-31");
-        assert_eq!((pair(&report, "teams"), pair(&report, "active"), pair(&report, "members")), ((2, 2), (1, 2), (2, 2)));
+        assert_eq!(
+            (pair(&report, "teams"), pair(&report, "active"), pair(&report, "members")),
+            ((2, 2), (1, 2), (2, 2))
+        );
         let systems = &report.tables[0];
         assert_eq!((systems.rows.len(), systems.sum("teams"), systems.sum("members")), (2, 2, 3));
         let children = report.children.unwrap();
@@ -134,7 +137,10 @@ fn children_come_from_the_place_list_and_coverage_says_what_is_held() {
         assert_eq!(report.scope.name, "长沙市");
         let children = report.children.unwrap();
         assert_eq!(children.cell(0, "name"), Some(&Cell::Text("天心区".to_owned())));
-        assert_eq!((children.cell(0, "sessions"), children.cell(1, "sessions")), (Some(&Cell::Number(1)), Some(&Cell::Number(0))));
+        assert_eq!(
+            (children.cell(0, "sessions"), children.cell(1, "sessions")),
+            (Some(&Cell::Number(1)), Some(&Cell::Number(0)))
+        );
         let street = site.report(ReportId::R4, "430103005", "2026-01-01", "2026-12-31");
         assert_eq!(street.children.unwrap().rows.len(), 2);
         let home = site.report(ReportId::R4, BAOTA, "2026-01-01", "2026-12-31");

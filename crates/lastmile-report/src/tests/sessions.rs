@@ -19,7 +19,8 @@ fn verified_and_pending_cancelled_and_returned() {
         site.submitted(BAOTA, 2, "2026-03-06", 5);
         let returned = site.submitted(BAOTA, 3, "2026-03-07", 5);
         site.event(&scope, "activity", returned, "return", "");
-        let fields = [("title", Value::from("计划")), ("category", Value::from("health")), ("date", Value::from("2026-04-01"))];
+        let fields =
+            [("title", Value::from("计划")), ("category", Value::from("health")), ("date", Value::from("2026-04-01"))];
         for (number, kind) in [(4, "plan"), (5, "cancel"), (6, "hold")] {
             site.create(&scope, "activity", super::world::id(number), &fields);
             site.event(&scope, "activity", super::world::id(number), kind, "");

@@ -84,10 +84,6 @@ impl World {
         Self { deployment, root, office_key, engine, folder, made: 0, certificates: Vec::new() }
     }
 
-    pub fn first_file(&self) -> std::path::PathBuf {
-        self.folder.path().join("1.db")
-    }
-
     fn storage(&mut self) -> Box<dyn Storage> {
         self.made += 1;
         match self.engine {
@@ -238,8 +234,11 @@ impl Site {
     /// A check-in that waits for confirmation.
     pub fn register(&mut self, code: &str, person: RecordId) -> RecordId {
         let check_in = derive::check_in(person, code);
-        let fields =
-            [("person", Value::reference(person)), ("community", Value::from(code)), ("basis", Value::from("residence"))];
+        let fields = [
+            ("person", Value::reference(person)),
+            ("community", Value::from(code)),
+            ("basis", Value::from("residence")),
+        ];
         self.create(&community(code), "check_in", check_in, &fields);
         self.event(&community(code), "check_in", check_in, "register", "");
         check_in
@@ -306,8 +305,12 @@ impl Site {
         let values = [Value::reference(loser), Value::reference(winner)];
         let link = derive::record_id("merge_link", &[&values[0], &values[1]]).unwrap();
         let [loser, winner] = values;
-        let fields =
-            [("loser", loser), ("winner", winner), ("record_type", Value::from(record_type)), ("live", Value::Bool(live))];
+        let fields = [
+            ("loser", loser),
+            ("winner", winner),
+            ("record_type", Value::from(record_type)),
+            ("live", Value::Bool(live)),
+        ];
         self.create(&community(code), "merge_link", link, &fields);
     }
 

@@ -1,0 +1,269 @@
+//! Relay, device, office, reports and files, as a user runs them.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+const COMMUNITY: &str = "430103005010";
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lastmile"));
+    command.args(arguments).stdin(Stdio::null());
+    for variable in ["LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG", "LASTMILE_LOG", "LASTMILE_DIR"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// Runs a line that must end with this code.
+fn run(code: i32, arguments: &[&str]) -> Output {
+    let output = command(arguments).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{out}\n{err}");
+    output
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// Runs a line and reads its JSON.
+fn json(code: i32, arguments: &[&str]) -> Value {
+    let mut all = arguments.to_vec();
+    all.push("--json");
+    let output = run(code, &all);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}\n{}", text(&output)))
+}
+
+fn fixture(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/roster").join(name);
+    path.to_str().unwrap().to_owned()
+}
+
+/// A folder for one test, and the paths in it.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+}
+
+/// A relay that serves; killed when dropped.
+struct Serving(Child);
+
+impl Serving {
+    fn start(place: &Place) -> Self {
+        let (relay, address) = (place.text("relay"), place.text("address"));
+        // What an earlier start wrote must not be taken for the word of this one.
+        let _ = std::fs::remove_file(&address);
+        let arguments =
+            ["relay", "serve", "--dir", &relay, "--listen", "127.0.0.1:0", "--address-file", &address, "--quiet"];
+        let serving = Self(command(&arguments).stdout(Stdio::null()).spawn().unwrap());
+        for _ in 0..600 {
+            if std::fs::read_to_string(&address).is_ok_and(|text| text.contains(':')) {
+                return serving;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("the relay does not start");
+    }
+
+    /// Stops it as a service manager does.
+    fn stop(mut self) -> Option<i32> {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A relay that ran, and a device that is enrolled with it and holds the sample roster.
+fn enrolled(place: &Place) -> (Serving, String, String) {
+    let serving = Serving::start(place);
+    let (relay, device, invite) = (place.text("relay"), place.text("device"), place.text("invite.txt"));
+    run(0, &["relay", "invite", "--dir", &relay, "--scope", COMMUNITY, "--role", "secretary", "--out", &invite]);
+    assert!(text(&run(0, &["inspect", &invite])).contains("community:430103005010"));
+    run(0, &["device", "init", "--invite-file", &invite, "--dir", &device]);
+    (serving, relay, device)
+}
+
+#[test]
+fn a_roster_goes_through_device_relay_and_office_into_the_figures() {
+    let place = Place::new();
+    let (serving, relay, device) = enrolled(&place);
+
+    let imported = json(10, &["import", "roster", &fixture("plain.csv"), "--dir", &device]);
+    assert_eq!((imported["saved"].as_u64(), imported["bad_rows"].as_u64()), (Some(3), Some(2)), "{imported:#}");
+    let bad: Vec<(u64, &str)> = imported["bad"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|bad| (bad["row"].as_u64().unwrap(), bad["reason"].as_str().unwrap()))
+        .collect();
+    assert_eq!(bad, [(4, "invalid"), (5, "other_community")]);
+    assert_eq!(imported["duplicates"][0]["row"], 6, "the same name and month of birth");
+    assert_eq!(imported["no_employer"], serde_json::json!([2]));
+
+    let before = json(0, &["report", "R1", "--dir", &device]);
+    assert_eq!(before["figures"][0]["verified"], 0, "{before:#}");
+    assert_eq!(before["figures"][0]["with_pending"], 3);
+
+    run(0, &["device", "sync", "--dir", &device]);
+    let listed = json(0, &["device", "list", "check_in", "--dir", &device]);
+    let ids: Vec<&str> = listed["records"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 3);
+
+    // Through the running relay, the first by the beginning of its id where that is clear.
+    let confirmed = json(0, &["office", "confirm", ids[0], ids[1], "--dir", &relay]);
+    assert_eq!(confirmed["done"], 2, "{confirmed:#}");
+    let again = run(3, &["office", "confirm", ids[0], "--dir", &relay]);
+    assert!(String::from_utf8_lossy(&again.stderr).contains("confirmed"));
+    let pairs = json(0, &["office", "duplicates", "--dir", &relay]);
+    assert_eq!(pairs["found"], 1, "{pairs:#}");
+    let (one, other) =
+        (pairs["persons"][0]["one"]["id"].as_str().unwrap(), pairs["persons"][0]["other"]["id"].as_str().unwrap());
+    assert!(!pairs.to_string().contains("王五一"), "names stand masked");
+    assert_eq!(serving.stop(), Some(0), "a word to stop is obeyed");
+
+    // On the folder, now that no relay has it open.
+    run(0, &["office", "link", one, other, "--why", "同一人", "--dir", &relay]);
+    assert!(text(&run(0, &["office", "conflicts", "--dir", &relay])).contains("Fields to decide: 0"));
+    run(4, &["office", "resolve", one, "name", "--take", "1", "--why", "x", "--dir", &relay]);
+
+    let report = json(0, &["report", "R1", "--scope", COMMUNITY, "--dir", &relay]);
+    assert_eq!(report["figures"][0]["with_pending"], 2, "{report:#}");
+    let csv = place.text("R1.csv");
+    let shown = run(0, &["report", "R1", "--scope", COMMUNITY, "--list", "--csv", &csv, "--dir", &relay]);
+    assert!(text(&shown).contains("Verified") && text(&shown).contains("With pending"), "{}", text(&shown));
+    let bytes = std::fs::read(&csv).unwrap();
+    assert!(bytes.starts_with(b"\xEF\xBB\xBF") && bytes.ends_with(b"\r\n"));
+    run(4, &["report", "R3", "--dir", &relay]);
+    assert_eq!(json(0, &["report"]).as_array().unwrap().len(), 11);
+
+    for folder in [&relay, &device] {
+        assert!(text(&run(0, &["check", "--full", "--dir", folder])).contains("No damage"), "{folder}");
+        assert_eq!(json(0, &["rebuild", "--compare", "--dir", folder])["same"], true);
+        assert_eq!(json(0, &["rebuild", "--dir", folder])["same"], true);
+    }
+    assert!(json(0, &["inspect", "--dir", &relay])["logs"].as_array().unwrap().len() >= 2);
+    assert!(json(0, &["inspect", "--authors", "--dir", &relay])["authors"].as_array().unwrap().len() >= 2);
+    assert!(text(&run(0, &["inspect", "--record", one, "--dir", &relay])).contains("name ="));
+    assert!(text(&run(0, &["inspect", "--fields", "person"])).contains("party_status"));
+
+    // Again, with a relay that stands on the same folder.
+    let serving = Serving::start(&place);
+    run(6, &["check", "--dir", &relay]);
+    assert_eq!(json(0, &["office", "duplicates", "--dir", &relay])["found"], 0);
+    drop(serving);
+}
+
+#[test]
+fn exports_what_other_programs_read() {
+    let place = Place::new();
+    let (serving, _, device) = enrolled(&place);
+    drop(serving);
+    run(10, &["import", "roster", &fixture("plain.csv"), "--dir", &device]);
+    let csv = place.text("people.csv");
+    run(0, &["export", "table", "person", "--columns", "name,phone", "--out", &csv, "--dir", &device]);
+    let masked = std::fs::read_to_string(&csv).unwrap();
+    assert!(masked.starts_with('\u{feff}') && masked.contains("\r\n"), "{masked}");
+    assert!(!masked.contains("王五一") && !masked.contains("13800138000"), "{masked}");
+    run(
+        0,
+        &[
+            "export",
+            "table",
+            "person",
+            "--columns",
+            "name,phone",
+            "--out",
+            &csv,
+            "--unmasked",
+            "核对",
+            "--dir",
+            &device,
+        ],
+    );
+    let whole = std::fs::read_to_string(&csv).unwrap();
+    assert!(whole.contains("王五一") && whole.contains("13800138000"), "{whole}");
+    assert!(std::fs::read_to_string(place.path("device/exports.log")).unwrap().contains("核对"));
+    run(2, &["export", "table", "person", "--out", &place.text("people.doc"), "--dir", &device]);
+
+    let listed = json(0, &["device", "list", "person", "--dir", &device]);
+    let id = listed["records"][0]["id"].as_str().unwrap();
+    let document = place.text("one.automerge");
+    let exported = json(0, &["export", "record", id, "--out", &document, "--dir", &device]);
+    assert_eq!(exported["original"], true);
+    assert_eq!(json(0, &["inspect", &document])["kind"], "document");
+    run(0, &["export", "record", id, "--out", &place.text("one.json"), "--dir", &device]);
+
+    let bundle = place.text("usb.lastmile");
+    run(0, &["device", "sync", "--to", &bundle, "--dir", &device]);
+    let inspected = json(0, &["inspect", &bundle]);
+    assert_eq!(inspected["kind"], "bundle");
+    assert!(inspected["frames"].to_string().contains("community:430103005010"), "{inspected:#}");
+    // Damage anywhere is named, and ends no other way than damage does.
+    let whole = std::fs::read(&bundle).unwrap();
+    let broken = place.path("broken");
+    for cut in [0, 5, 12, 13, 40, whole.len() / 2, whole.len() - 1] {
+        std::fs::write(&broken, &whole[..cut]).unwrap();
+        let code = command(&["inspect", broken.to_str().unwrap()]).output().unwrap().status.code();
+        // A bundle with nothing in it yet is whole.
+        assert_eq!(code, Some(if cut == 12 { 0 } else { 7 }), "{cut}");
+    }
+    for place in (12..whole.len()).step_by(97) {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 0x55;
+        std::fs::write(&broken, &bytes).unwrap();
+        let code = command(&["inspect", broken.to_str().unwrap()]).output().unwrap().status.code();
+        assert!(matches!(code, Some(0 | 7)), "{place}: {code:?}");
+    }
+}
+
+#[test]
+fn a_check_finds_damage() {
+    let place = Place::new();
+    let (serving, _, device) = enrolled(&place);
+    drop(serving);
+    run(10, &["import", "roster", &fixture("plain.csv"), "--dir", &device]);
+    let file = place.path("device/replica.db");
+    let whole = std::fs::read(&file).unwrap();
+    let mut torn = whole.clone();
+    for byte in &mut torn[4096..] {
+        *byte ^= 0xA5;
+    }
+    std::fs::write(&file, &torn).unwrap();
+    run(7, &["check", "--dir", &device]);
+    std::fs::write(&file, b"not a database, whatever its name says, and long enough to be looked at").unwrap();
+    run(7, &["check", "--dir", &device]);
+    run(4, &["check", "--dir", &place.text("nowhere")]);
+}
+
+#[test]
+fn a_relay_without_tls_stays_on_its_computer() {
+    let place = Place::new();
+    let output = run(2, &["relay", "serve", "--dir", &place.text("relay"), "--listen", "0.0.0.0:0"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--proxy"));
+    assert!(!place.path("relay").exists());
+    run(4, &["relay", "invite", "--dir", &place.text("relay"), "--scope", COMMUNITY]);
+    run(4, &["office", "conflicts", "--dir", &place.text("relay")]);
+}

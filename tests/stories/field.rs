@@ -1,0 +1,115 @@
+//! A relay and devices on loopback, as people have them.
+
+use std::path::{Path, PathBuf};
+
+use lastmile_client::{Replica, ReplicaOptions, SyncReport};
+use lastmile_model::input::Entry;
+use lastmile_model::{RecordId, Scope, Value};
+use lastmile_relay::{InviteOrder, Relay, RelayFolder, RelayOptions, RunningRelay};
+use lastmile_web::Limits;
+
+pub const COMMUNITY: &str = "430103005010";
+
+pub fn scope() -> Scope {
+    Scope::community(COMMUNITY).unwrap()
+}
+
+/// A folder with a relay and devices in it.
+pub struct Field {
+    folder: tempfile::TempDir,
+    pub relay: Option<RunningRelay>,
+    address: std::net::SocketAddr,
+}
+
+impl Field {
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let relay = start(&folder.path().join("relay"), "127.0.0.1:0".parse().unwrap()).await;
+        let address = relay.addr();
+        Self { folder, relay: Some(relay), address }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn relay(&self) -> &RunningRelay {
+        self.relay.as_ref().unwrap()
+    }
+
+    /// Switches the relay off.
+    pub async fn off(&mut self) {
+        self.relay.take().unwrap().stop().await.unwrap();
+    }
+
+    /// Switches the relay on again at the same address.
+    pub async fn on(&mut self) {
+        self.relay = Some(start(&self.path("relay"), self.address).await);
+    }
+
+    pub async fn enrol(&self, name: &str) -> Replica {
+        let invite = self.relay().invite(InviteOrder::new(vec![scope()], self.relay().url())).await.unwrap();
+        Replica::enrol(&self.path(name), &invite, name, ReplicaOptions::default()).await.unwrap()
+    }
+
+    pub fn open(&self, name: &str) -> Replica {
+        Replica::open(&self.path(name), ReplicaOptions::default()).unwrap()
+    }
+
+    /// Copies a closed device's folder, as a backup would.
+    pub fn copy(&self, from: &str, to: &str) {
+        std::fs::create_dir(self.path(to)).unwrap();
+        for file in std::fs::read_dir(self.path(from)).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), self.path(to).join(file.file_name())).unwrap();
+        }
+    }
+
+    /// The relay's digest of the community, when its views have followed.
+    pub async fn digest(&self) -> [u8; 32] {
+        self.relay().settle().await.unwrap();
+        let mut reader = self.relay().reader().await.unwrap();
+        reader.digest(Some(&scope())).unwrap()
+    }
+}
+
+async fn start(folder: &Path, address: std::net::SocketAddr) -> RunningRelay {
+    let folder = RelayFolder::open_or_create(folder, &RelayOptions::default()).unwrap();
+    Relay::start(folder, address, Limits::default()).await.unwrap()
+}
+
+pub fn digest(replica: &Replica) -> [u8; 32] {
+    replica.read(|reader| reader.digest(Some(&scope()))).unwrap()
+}
+
+/// Syncs until both sides hold the same, within a few exchanges.
+pub async fn settle(replica: &Replica) -> SyncReport {
+    for _ in 0..8 {
+        let report = replica.sync().await.unwrap();
+        if report.equal {
+            return report;
+        }
+    }
+    panic!("a device did not come to rest");
+}
+
+pub fn add_activity(replica: &Replica, title: &str, beneficiaries: i64) -> RecordId {
+    let values: Vec<(String, Value)> = vec![
+        ("title".to_owned(), title.into()),
+        ("category".to_owned(), "environment".into()),
+        ("kind".to_owned(), "service".into()),
+        ("date".to_owned(), "2025-03-05".into()),
+        ("beneficiaries".to_owned(), beneficiaries.into()),
+    ];
+    let mut draft = replica.draft(None);
+    let id = draft.create("activity", Entry { values, ..Entry::default() }).unwrap();
+    draft.save().unwrap();
+    id
+}
+
+pub fn set(replica: &Replica, id: RecordId, field: &str, value: impl Into<Value>) {
+    let mut draft = replica.draft(None);
+    let entry = Entry { values: vec![(field.to_owned(), value.into())], ..Entry::default() };
+    draft.edit("activity", id, entry).unwrap();
+    draft.save().unwrap();
+}
