@@ -1,4 +1,5 @@
 //! Cross-crate stories, in one test binary.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test says what failed by stopping")]
 
 mod field;
 mod layers;

@@ -1,4 +1,5 @@
 //! Saving, exchanging, forking, quarantine, rebuilding: over SQLite.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says what failed by stopping")]
 
 mod support;
 
@@ -214,4 +215,28 @@ fn a_second_writer_is_refused_and_an_unknown_record_named() {
     let refused = one.save(&key(2), &[new], lastmile_store::Durability::Full);
     assert!(matches!(refused, Err(StoreError::NoRecord { .. })));
     assert_eq!(one.unsent(author(2)).unwrap().commits, 0);
+}
+
+#[test]
+fn an_edit_beside_a_verification_waits_as_a_correction() {
+    let folder = Folder::new();
+    let (mut worker, mut secretary) = (folder.store("worker"), folder.store("secretary"));
+    save(&mut worker, 2, vec![activity(1, "清洁日", 20)]);
+    save(&mut worker, 2, vec![event("activity", id(1), 1, "submit", "2025-03-05")]);
+    seal(&mut worker, 2);
+    send(&mut worker, &mut secretary, ViewMode::Now);
+    save(&mut secretary, 3, vec![event("activity", id(1), 2, "verify", "2025-03-06")]);
+    save(&mut worker, 2, vec![edit("activity", id(1), &[("beneficiaries", Value::Int(200)), ("note", "补记".into())])]);
+    seal(&mut worker, 2);
+    seal(&mut secretary, 3);
+    send(&mut worker, &mut secretary, ViewMode::Now);
+    send(&mut secretary, &mut worker, ViewMode::Now);
+    assert_eq!(digest(&worker), digest(&secretary));
+    assert_eq!(beneficiaries(&worker), Some(20), "the verified figure stands");
+    let record = worker.reader().unwrap().record("activity", id(1), None).unwrap();
+    assert_eq!(record.state.as_deref(), Some("verified"));
+    assert_eq!(record.values["note"], "补记".into(), "a note is no figure");
+    let held: Vec<&str> =
+        record.conflicts.iter().filter(|one| one.kind.is_held()).map(|one| one.field.as_str()).collect();
+    assert_eq!(held, ["beneficiaries"]);
 }

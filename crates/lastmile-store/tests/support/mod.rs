@@ -1,5 +1,4 @@
 //! A deployment with an office and devices, over any storage.
-#![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::sync::Arc;
 
