@@ -138,12 +138,12 @@ pub async fn run(plan: &Plan, output: &mut Output) -> Result<(Summary, Ledger), 
     let mut devices = Devices::enrol(&dataset, &plan.folder, &relay, output).await?;
     relay.stop().await?;
     let enrolled = [("devices", devices.len().to_string()), ("seconds", seconds(began))];
-    let _ = output.say(key!("demo.enrolled"), &enrolled);
+    tell(output, key!("demo.enrolled"), &enrolled);
 
     let mut ledger = LedgerBuilder::new(&dataset);
     let saves = devices.record(&dataset, &mut ledger, output)?;
     let ledger = ledger.finish();
-    let _ = output.say(key!("demo.recorded"), &[("saves", saves.to_string()), ("seconds", seconds(began))]);
+    tell(output, key!("demo.recorded"), &[("saves", saves.to_string()), ("seconds", seconds(began))]);
 
     devices.lose(plan.without);
     let auto = if city { None } else { Some(devices.start_syncing(Duration::from_millis(200))?) };
@@ -153,7 +153,7 @@ pub async fn run(plan: &Plan, output: &mut Output) -> Result<(Summary, Ledger), 
         None => devices.upload_shuffled(plan.seed, output).await?,
     }
     relay.settle().await?;
-    let _ = output.say(key!("demo.synced"), &[("seconds", seconds(began))]);
+    tell(output, key!("demo.synced"), &[("seconds", seconds(began))]);
 
     let done = office::work(&relay, &ledger, plan, output).await?;
     relay.settle().await?;
@@ -163,11 +163,12 @@ pub async fn run(plan: &Plan, output: &mut Output) -> Result<(Summary, Ledger), 
         ("moves", done.moves.to_string()),
         ("seconds", seconds(began)),
     ];
-    let _ = output.say(key!("demo.merged"), &merged);
+    tell(output, key!("demo.merged"), &merged);
 
     let mut reader = relay.reader().await?;
     let figures = Figures::read(&mut reader, &dataset)?;
     let lost = figures::lost(&mut reader, &ledger)?;
+    let duplicates = figures::links(&mut reader)?;
     let quarantined = reader.counts(None)?.quarantined;
     let differing = if city { 0 } else { devices.compare(&mut reader, output).await? };
     let devices = devices.recorded();
@@ -181,7 +182,7 @@ pub async fn run(plan: &Plan, output: &mut Output) -> Result<(Summary, Ledger), 
         pairings_of: figures.pairings_of,
         teams: figures.teams,
         devices,
-        duplicates: done.links,
+        duplicates,
         conflicts: done.resolved,
         quarantined,
         lost,
@@ -189,6 +190,12 @@ pub async fn run(plan: &Plan, output: &mut Output) -> Result<(Summary, Ledger), 
         seconds: (began.elapsed().as_secs_f64() * 10.0).round() / 10.0,
     };
     Ok((summary, ledger))
+}
+
+/// Tells a step of the story at once: the next one may take a while.
+fn tell(output: &mut Output, key: crate::messages::Key, args: &[(&str, String)]) {
+    // Where nobody listens the figures still count.
+    let _ = output.say(key, args).and_then(|()| output.flush());
 }
 
 fn seconds(began: Instant) -> String {

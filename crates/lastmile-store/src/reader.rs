@@ -28,6 +28,8 @@ pub struct Reader {
     index: Index,
     verdicts: Verdicts,
     archive: Archive,
+    /// Of each strand: the head last looked at and its claimed clock.
+    clocks: BTreeMap<u32, (u64, i64)>,
     version: i64,
 }
 
@@ -227,7 +229,16 @@ impl Reader {
         let index = Index::load(storage.as_ref())?;
         let verdicts = Verdicts::load(storage.as_ref(), &catalogue)?;
         let views = Arc::new(views(&catalogue));
-        Ok(Self { storage, catalogue, views, index, verdicts, archive: Archive::default(), version })
+        Ok(Self {
+            storage,
+            catalogue,
+            views,
+            index,
+            verdicts,
+            archive: Archive::default(),
+            clocks: BTreeMap::new(),
+            version,
+        })
     }
 
     /// Looks again when another handle has committed.
@@ -551,13 +562,22 @@ impl Reader {
         let strands: Vec<_> = self.index.strands.values().cloned().collect();
         let mut logs = Vec::with_capacity(strands.len());
         for strand in strands {
-            let run = self.archive.run(self.storage.as_ref(), strand.no, strand.head)?;
+            let known = self.clocks.get(&strand.no).filter(|(head, _)| *head == strand.head).map(|(_, wall)| *wall);
+            let last_wall_ms = match known {
+                Some(wall) => wall,
+                None => {
+                    let run = self.archive.run(self.storage.as_ref(), strand.no, strand.head)?;
+                    let wall = run.commits.last().map_or(0, |commit| commit.header.wall_ms);
+                    self.clocks.insert(strand.no, (strand.head, wall));
+                    wall
+                }
+            };
             logs.push(LogStatus {
                 scope: self.index.scope(strand.scope)?.clone(),
                 author: strand.author,
                 head: strand.head,
                 changes: strand.changes,
-                last_wall_ms: run.commits.last().map_or(0, |commit| commit.header.wall_ms),
+                last_wall_ms,
                 branch: strand.parent.is_some(),
             });
         }

@@ -81,3 +81,19 @@ pub(super) fn lost(reader: &mut Reader, ledger: &Ledger) -> Result<usize, DemoEr
     }
     Ok(lost)
 }
+
+/// Counts the links between persons that stand, whoever made them and in however many scopes they are held.
+pub(super) fn links(reader: &mut Reader) -> Result<usize, DemoError> {
+    let mut standing: BTreeSet<RecordId> = BTreeSet::new();
+    let query = Query::new(reader.type_no("merge_link")?, &["record_type", "live"]);
+    reader.query(&query, &mut |row| {
+        if let [record_type, live] = row.cells
+            && record_type.text() == Some("person")
+            && live.int() == Some(1)
+        {
+            standing.insert(row.id);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(standing.len())
+}
