@@ -129,7 +129,9 @@ async fn start_relay(folder: &Path, listen: SocketAddr) -> Result<RunningRelay, 
 pub async fn run(plan: &Plan, output: &mut Output) -> Result<(Summary, Ledger), DemoError> {
     let began = Instant::now();
     let city = plan.scale == Scale::City;
-    let dataset = Dataset::new(Settings { shared: !city, ..Settings::new(plan.scale, plan.seed) });
+    // A colleague who met a device carries its work, so only a device that met nobody takes something with it.
+    let shared = !city && plan.without.is_none();
+    let dataset = Dataset::new(Settings { shared, ..Settings::new(plan.scale, plan.seed) });
     std::fs::create_dir_all(&plan.folder).map_err(|source| DemoError::Folder { path: plan.folder.clone(), source })?;
     let relay_folder = plan.folder.join("relay");
 

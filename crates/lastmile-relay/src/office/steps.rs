@@ -105,7 +105,7 @@ impl Central {
         for one in self.chosen("activity", &Selection::Ids(vec![activity]), "")? {
             if allows("activity", &one.state, "duplicate") {
                 let mut fields = vec![Edit::set("duplicate_of", of.clone())];
-                fields.extend(self.event("duplicate", Some(&on), reason, &[])?);
+                fields.extend(self.event("duplicate", Some(&on), reason, &[("to", of.clone())])?);
                 edits.push((one.scope, Self::edit("activity", one.id, false, fields)?));
             } else {
                 skipped.push(SkippedRecord { id: one.id.0, state: one.state });

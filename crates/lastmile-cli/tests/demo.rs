@@ -1,0 +1,46 @@
+//! The whole path, checked against the generator's own ledger.
+
+use std::io::sink;
+use std::path::Path;
+
+use lastmile_cli::demo::{self, Plan, Summary};
+use lastmile_cli::messages::Language;
+use lastmile_cli::output::Output;
+use lastmile_testkit::acceptance::{Ledger, Scale};
+
+fn run(scale: Scale, seed: u64, folder: &Path, without: Option<usize>) -> (Summary, Ledger) {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let plan = Plan { scale, seed, folder: folder.to_owned(), listen, without };
+    let mut output = Output::to(Box::new(sink()), Box::new(sink()), Language::English, false);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(demo::run(&plan, &mut output)).unwrap()
+}
+
+#[test]
+fn three_seeds_of_a_community_give_exactly_the_ledgers_figures() {
+    for seed in 1..=3 {
+        let folder = tempfile::tempdir().unwrap();
+        let (summary, ledger) = run(Scale::Community, seed, folder.path(), None);
+        let city = &ledger.city;
+        assert_eq!((summary.members, summary.sessions, summary.served), (120, 107, 780), "seed {seed}");
+        assert_eq!(summary.participations, i64::try_from(city.r5.verified).unwrap(), "seed {seed}");
+        assert_eq!((summary.pairings, summary.pairings_of, summary.teams), (3, 3, 2), "seed {seed}");
+        assert_eq!((summary.lost, summary.differing, summary.quarantined), (0, 0, 0), "seed {seed}");
+        assert_eq!(summary.duplicates, ledger.duplicates.len(), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_lost_device_takes_exactly_its_own_work_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let number = 3;
+    let (summary, ledger) = run(Scale::Street, 1, folder.path(), Some(number));
+    let device = ledger.devices.get(number).unwrap();
+    let gone = &device.contribution;
+    let signed = |number: u64| i64::try_from(number).unwrap();
+    assert!(gone.sessions.verified > 0);
+    assert_eq!(summary.sessions, 1_177 - signed(gone.sessions.verified.into()));
+    assert_eq!(summary.served, 8_580 - signed(gone.served.verified));
+    assert_eq!(summary.members, 1_320 - signed(gone.members.verified.into()));
+    assert!(summary.lost > 0, "its records are named as lost");
+}
