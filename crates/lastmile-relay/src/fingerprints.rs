@@ -2,7 +2,7 @@
 //!
 //! Sealed numbers are opened here and nowhere else, and only to make keyed fingerprints, which stay in memory.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use lastmile_log::fingerprint;
@@ -12,6 +12,11 @@ use lastmile_store::storage::Cell;
 
 use crate::RelayError;
 use crate::central::Central;
+
+/// Up to this many persons are looked up one by one.
+const LOOKED_UP: usize = 64;
+/// How many persons are looked at in one pass over all.
+const PASS: usize = 2_000;
 
 /// What is known of a person with an id number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,10 +91,13 @@ impl Central {
             self.fingerprints.started = true;
         }
         let mut pairs = Vec::new();
-        for _ in 0..at_most {
-            let Some(&person) = self.fingerprints.waiting.first() else { break };
-            let known = self.read_known(type_no, person)?;
-            if let Some(twin) = self.fingerprints.note(person, known) {
+        // Looking a person up without its scope costs a look into each, so many are read in one pass over all.
+        let many = self.fingerprints.waiting.len() > LOOKED_UP;
+        let step = if many { at_most.max(PASS) } else { at_most };
+        let chosen: BTreeSet<RecordId> = self.fingerprints.waiting.iter().take(step).copied().collect();
+        let mut known = self.read_known(type_no, &chosen, many)?;
+        for person in chosen {
+            if let Some(twin) = self.fingerprints.note(person, known.remove(&person)) {
                 pairs.push((person.min(twin), person.max(twin)));
             }
             self.fingerprints.waiting.remove(&person);
@@ -98,27 +106,45 @@ impl Central {
         Ok((linked, !self.fingerprints.waiting.is_empty()))
     }
 
-    fn read_known(&self, type_no: usize, person: RecordId) -> Result<Option<Known>, RelayError> {
-        let query = Query::new(type_no, &["name", "id_no"])
-            .filter("id", Test::Is, Cell::Blob(person.as_bytes().to_vec().into()))
-            .filter("id_no", Test::NotNull, Cell::Null);
-        for row in self.reader.rows(&query)? {
-            let [name, sealed] = row.cells.as_slice() else { continue };
-            let Some(sealed) = sealed.blob() else { continue };
-            match self.keys.value.open(sealed) {
-                Ok(plain) => {
-                    let plain: Vec<u8> =
-                        plain.iter().filter(|byte| !byte.is_ascii_whitespace()).map(u8::to_ascii_uppercase).collect();
-                    let print = fingerprint(&self.keys.fingerprint, &plain);
-                    return Ok(Some(Known {
-                        print,
-                        name: names::normal(name.text().unwrap_or_default()).into_owned(),
-                    }));
+    /// Opens the sealed numbers of these persons, in one pass over all persons or one look-up each.
+    fn read_known(
+        &self,
+        type_no: usize,
+        persons: &BTreeSet<RecordId>,
+        in_one_pass: bool,
+    ) -> Result<BTreeMap<RecordId, Known>, RelayError> {
+        let mut known = BTreeMap::new();
+        let all = Query::new(type_no, &["name", "id_no"]).filter("id_no", Test::NotNull, Cell::Null);
+        let one = |person: &RecordId| all.clone().filter("id", Test::Is, Cell::Blob(person.as_bytes().to_vec().into()));
+        let queries = if in_one_pass { vec![all.clone()] } else { persons.iter().map(one).collect() };
+        for query in queries {
+            self.reader.query(&query, &mut |row| {
+                if let [name, sealed] = row.cells
+                    && persons.contains(&row.id)
+                    && !known.contains_key(&row.id)
+                    && let Some(read) = sealed.blob().and_then(|sealed| self.open(row.id, name.text(), sealed))
+                {
+                    known.insert(row.id, read);
                 }
-                Err(error) => tracing::warn!(%person, %error, "a sealed id number does not open"),
+                Ok(ControlFlow::Continue(()))
+            })?;
+        }
+        Ok(known)
+    }
+
+    fn open(&self, person: RecordId, name: Option<&str>, sealed: &[u8]) -> Option<Known> {
+        match self.keys.value.open(sealed) {
+            Ok(plain) => {
+                let plain: Vec<u8> =
+                    plain.iter().filter(|byte| !byte.is_ascii_whitespace()).map(u8::to_ascii_uppercase).collect();
+                let print = fingerprint(&self.keys.fingerprint, &plain);
+                Some(Known { print, name: names::normal(name.unwrap_or_default()).into_owned() })
+            }
+            Err(error) => {
+                tracing::warn!(%person, %error, "a sealed id number does not open");
+                None
             }
         }
-        Ok(None)
     }
 }
 
