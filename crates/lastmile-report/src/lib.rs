@@ -11,11 +11,10 @@
 //! use chrono::NaiveDate;
 //! use lastmile_report::{ReportId, ReportRequest, export, words::Lang};
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let mut reader: lastmile_store::Reader = unimplemented!();
+//! # fn example(reader: &mut lastmile_store::Reader) -> Result<(), Box<dyn std::error::Error>> {
 //! let year = |month, day| NaiveDate::from_ymd_opt(2014, month, day).expect("a date");
 //! let request = ReportRequest::new(ReportId::R4, "4301", year(1, 1), year(12, 31), 1_420_000_000_000);
-//! let report = lastmile_report::run(&mut reader, &request.with_list())?;
+//! let report = lastmile_report::run(reader, &request.with_list())?;
 //! println!("{}", export::text(&report, Lang::Zh).title);
 //! # Ok(())
 //! # }

@@ -7,6 +7,8 @@
 mod attach;
 mod authoring;
 pub mod columns;
+mod counts;
+mod digest;
 pub mod error;
 mod exchange;
 mod follow;
@@ -27,13 +29,12 @@ mod store;
 mod verdicts;
 
 pub use authoring::{NewCommit, RUN_BYTES, RecordEdit, Saved};
+pub use counts::Counts;
 pub use error::StoreError;
 pub use exchange::{Outgoing, SegmentPath, Unsent};
 pub use follow::Touched;
 pub use ingest::{Fate, Incoming, MAX_BRANCHES, MAX_PENDING_BYTES, Outcome, ViewMode};
 pub use maintain::{Finding, Rebuilt};
-pub use reader::{
-    Counts, FullRecord, HistoryItem, LogStatus, OpenConflict, Origin, OwnedRow, Reader, RecordEvent, Side,
-};
+pub use reader::{FullRecord, HistoryItem, LogStatus, OpenConflict, Origin, OwnedRow, Reader, RecordEvent, Side};
 pub use storage::{ChangeState, Durability};
 pub use store::Store;

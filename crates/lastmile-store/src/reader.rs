@@ -11,6 +11,8 @@ use uuid::Uuid;
 
 use crate::StoreError;
 use crate::columns::{ViewTable, views};
+use crate::counts::Counts;
+use crate::digest::hash_cell;
 use crate::follow::known_changes;
 use crate::history::{Archive, OwnedHeld};
 use crate::index::Index;
@@ -134,33 +136,6 @@ pub struct HistoryItem {
     pub reason: String,
     /// What it wrote: keys with values, `None` for a removal. Empty where the bytes cannot be read.
     pub edits: Vec<(String, Option<Value>)>,
-}
-
-/// How many changes are held, by state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Evaluated and shown.
-    pub applied: u64,
-    /// A dependency is unknown.
-    pub waiting: u64,
-    /// A verdict keeps them out of sight.
-    pub quarantined: u64,
-    /// Not accepted by this version.
-    pub opaque: u64,
-    /// Their bytes were erased.
-    pub erased: u64,
-    /// Arrived without a seal.
-    pub pending: u64,
-    /// Held, and not looked at by the views yet.
-    pub unviewed: u64,
-}
-
-impl Counts {
-    /// All changes held.
-    #[must_use]
-    pub const fn held(&self) -> u64 {
-        self.applied + self.waiting + self.quarantined + self.opaque + self.erased + self.pending + self.unviewed
-    }
 }
 
 /// One author's log in one scope.
@@ -616,25 +591,5 @@ impl Reader {
             }
         }
         Ok(hash.finalize().into())
-    }
-}
-
-fn hash_cell(hash: &mut Sha256, cell: &Cell<'_>) {
-    match cell {
-        Cell::Null => hash.update([0]),
-        Cell::Int(number) => {
-            hash.update([1]);
-            hash.update(number.to_be_bytes());
-        }
-        Cell::Text(text) => {
-            hash.update([2]);
-            hash.update((text.len() as u64).to_be_bytes());
-            hash.update(text.as_bytes());
-        }
-        Cell::Blob(bytes) => {
-            hash.update([3]);
-            hash.update((bytes.len() as u64).to_be_bytes());
-            hash.update(bytes);
-        }
     }
 }
