@@ -9,6 +9,7 @@ mod office;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lastmile_relay::{Relay, RelayFolder, RelayOptions, RunningRelay};
@@ -131,7 +132,7 @@ pub async fn run(plan: &Plan, output: &mut Output) -> Result<(Summary, Ledger), 
     let city = plan.scale == Scale::City;
     // A colleague who met a device carries its work, so only a device that met nobody takes something with it.
     let shared = !city && plan.without.is_none();
-    let dataset = Dataset::new(Settings { shared, ..Settings::new(plan.scale, plan.seed) });
+    let dataset = Arc::new(Dataset::new(Settings { shared, ..Settings::new(plan.scale, plan.seed) }));
     std::fs::create_dir_all(&plan.folder).map_err(|source| DemoError::Folder { path: plan.folder.clone(), source })?;
     let relay_folder = plan.folder.join("relay");
 
@@ -143,7 +144,7 @@ pub async fn run(plan: &Plan, output: &mut Output) -> Result<(Summary, Ledger), 
     tell(output, key!("demo.enrolled"), &enrolled);
 
     let mut ledger = LedgerBuilder::new(&dataset);
-    let saves = devices.record(&dataset, &mut ledger, output)?;
+    let saves = devices.record(&dataset, &mut ledger, output).await?;
     let ledger = ledger.finish();
     tell(output, key!("demo.recorded"), &[("saves", saves.to_string()), ("seconds", seconds(began))]);
 

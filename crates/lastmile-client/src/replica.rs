@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lastmile_log::{AuthorKey, Certificate, Deployment, Invite, Issuer, Vector, hlc, seal_value};
+use lastmile_log::{AuthorKey, Certificate, Deployment, Invite, Issuer, Trust, Vector, hlc, seal_value};
 use lastmile_model::{AuthorId, Catalogue, RecordId, RecordType, Scope, ScopeKind};
 use lastmile_protocol::enrol::{enrol_request, read_enrolled_response};
 use lastmile_protocol::request::sign_body;
 use lastmile_protocol::{Carrier as CarrierKind, Role, Session, SessionConfig, feed, pump};
 use lastmile_store::sqlite::{OpenOptions, open};
-use lastmile_store::{Durability, FullRecord, NewCommit, Reader, Saved, Store, StoreError, Touched};
+use lastmile_store::{Durability, FullRecord, NewCommit, Reader, Saved, SetUp, Store, StoreError, Touched};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
@@ -121,28 +121,36 @@ impl Replica {
         let catalogue = Catalogue::builtin();
         let open_options = OpenOptions { key: options.key, ..OpenOptions::default() };
         let storage = open(&place.database(), &open_options, catalogue)?;
-        let mut store = Store::new(storage, Arc::new(catalogue.clone()))?;
-        store.set_deployment(&deployment)?;
-        store.add_certificates(&certificates)?;
-        let certified = store.trust().and_then(|trust| trust.certificate(key.author(&deployment)).cloned());
-        let Some(certificate) = certified else {
+        let catalogue = Arc::new(catalogue.clone());
+        let mut store = Store::new(storage, Arc::clone(&catalogue))?;
+        let mut trust = Trust::new(deployment);
+        for certificate in &certificates {
+            trust.add(certificate.clone());
+        }
+        let Some(certificate) = trust.certificate(key.author(&deployment)) else {
             return Err(not_a_relay("certificates that do not lead to the invite's root".to_owned()));
         };
-        for scope in &certificate.scopes {
-            store.hold_scope(scope)?;
-        }
-        if let Issuer::Office(epoch) = certificate.issuer {
-            store.set_epoch(epoch)?;
-        }
-        store.set_setting(RELAY, invite.relay.as_bytes())?;
-        store.set_setting(OFFICE_KEY, &invite.office_key)?;
-        store.set_setting(LABEL, label.as_bytes())?;
+        let epoch = match certificate.issuer {
+            Issuer::Office(epoch) => Some(epoch),
+            _ => None,
+        };
         let mark = new_mark()?;
-        store.set_setting(MARK, mark.as_bytes())?;
+        store.set_up(&SetUp {
+            deployment: &deployment,
+            certificates: &certificates,
+            scopes: &certificate.scopes,
+            epoch,
+            settings: &[
+                (RELAY, invite.relay.as_bytes()),
+                (OFFICE_KEY, &invite.office_key),
+                (LABEL, label.as_bytes()),
+                (MARK, mark.as_bytes()),
+            ],
+        })?;
         place.keep_mark(&mark)?;
+        // The key comes last: only with it the folder counts as a replica.
         place.keep_key(&key)?;
-        drop(store);
-        Self::open(folder, options)
+        Self::assemble(place, options, catalogue, key, deployment, store, invite.relay.clone())
     }
 
     /// Opens the replica of a folder.
@@ -168,11 +176,23 @@ impl Replica {
         store.set_setting(MARK, mark.as_bytes())?;
         place.keep_mark(&mark)?;
         let relay = String::from_utf8(store.setting(RELAY)?.ok_or_else(no_replica)?).map_err(|_| no_replica())?;
+        Self::assemble(place, options, catalogue, key, deployment, store, relay)
+    }
+
+    fn assemble(
+        folder: Folder,
+        options: ReplicaOptions,
+        catalogue: Arc<Catalogue>,
+        key: AuthorKey,
+        deployment: Deployment,
+        store: Store,
+        relay: String,
+    ) -> Result<Self, ClientError> {
         let carrier = Carrier::new(&relay, options.timeout)?;
         let reader = store.reader()?;
         let author = key.author(&deployment);
         Ok(Self {
-            folder: place,
+            folder,
             options,
             catalogue,
             key,

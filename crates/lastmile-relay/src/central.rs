@@ -42,6 +42,8 @@ pub(crate) struct Central {
     clock: Clock,
     last_hlc: u64,
     unsealed: BTreeSet<Scope>,
+    /// Authors whose certificates are known to stand in a city's scope.
+    introduced: BTreeSet<(Scope, AuthorId)>,
 }
 
 impl Central {
@@ -57,6 +59,7 @@ impl Central {
             clock: Arc::clone(&options.clock),
             last_hlc: 0,
             unsealed: BTreeSet::new(),
+            introduced: BTreeSet::new(),
             store,
             keys,
             deployment,
@@ -69,6 +72,13 @@ impl Central {
         if let Some(own) = self.trust()?.certificate(self.office).cloned() {
             for scope in &scopes {
                 self.write_certificate(scope, &own)?;
+            }
+        }
+        for scope in scopes.iter().filter(|scope| scope.kind() == ScopeKind::City) {
+            let authors: BTreeSet<AuthorId> =
+                self.store.vector(scope).entries().map(|entry| entry.segment.author).collect();
+            for author in authors {
+                self.introduce(scope, author)?;
             }
         }
         self.unsealed.extend(scopes);
@@ -158,9 +168,24 @@ impl Central {
         self.store.add_certificates(std::slice::from_ref(certificate))?;
         for scope in &certificate.scopes {
             self.hold(scope)?;
+        }
+        for scope in written_at_once(certificate) {
             self.write_certificate(scope, certificate)?;
         }
         self.seal_all()
+    }
+
+    /// Sees to it that a scope holds the certificate of an author who writes there; devices then receive it before the author's work.
+    pub fn introduce(&mut self, scope: &Scope, author: AuthorId) -> Result<(), RelayError> {
+        if author == self.office || self.introduced.contains(&(scope.clone(), author)) {
+            return Ok(());
+        }
+        if let Some(certificate) = self.trust()?.certificate(author).cloned() {
+            self.write_certificate(scope, &certificate)?;
+            self.seal_all()?;
+            self.introduced.insert((scope.clone(), author));
+        }
+        Ok(())
     }
 
     /// Writes a certificate's record into a scope, unless it stands there.
@@ -195,6 +220,14 @@ impl Central {
         self.unsealed.insert(scope.clone());
         Ok(())
     }
+}
+
+/// The scopes that hold a certificate from the start. A city's shared lists are read by every device and written by few: there it
+/// follows with the author's first commit, so that a phone does not carry the certificates of the whole city.
+fn written_at_once(certificate: &Certificate) -> impl Iterator<Item = &Scope> {
+    let is_city = |scope: &Scope| scope.kind() == ScopeKind::City;
+    let only_cities = certificate.scopes.iter().all(is_city);
+    certificate.scopes.iter().filter(move |scope| only_cities || !is_city(scope))
 }
 
 /// The scopes with, for each community, the shared lists of its city.

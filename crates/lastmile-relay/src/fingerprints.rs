@@ -2,7 +2,7 @@
 //!
 //! Sealed numbers are opened here and nowhere else, and only to make keyed fingerprints, which stay in memory.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use lastmile_log::fingerprint;
@@ -12,11 +12,6 @@ use lastmile_store::storage::Cell;
 
 use crate::RelayError;
 use crate::central::Central;
-
-/// Up to this many persons are looked up one by one.
-const LOOKED_UP: usize = 64;
-/// How many persons are looked at in one pass over all.
-const PASS: usize = 2_000;
 
 /// What is known of a person with an id number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +25,8 @@ struct Known {
 #[derive(Default)]
 pub(crate) struct Fingerprints {
     started: bool,
-    waiting: BTreeSet<RecordId>,
+    /// Persons and the scopes, by their local numbers, in which their rows changed.
+    waiting: BTreeSet<(RecordId, u32)>,
     by_person: HashMap<RecordId, Known>,
     by_print: HashMap<[u8; 32], BTreeSet<RecordId>>,
 }
@@ -68,7 +64,8 @@ impl Central {
     pub fn note_touched(&mut self) {
         let touched = self.store.take_touched();
         let Some((person, _)) = self.catalogue.get("person") else { return };
-        let persons = touched.iter().filter(|touched| touched.type_no == person).map(|touched| touched.record);
+        let persons =
+            touched.iter().filter(|touched| touched.type_no == person).map(|touched| (touched.record, touched.scope));
         self.fingerprints.waiting.extend(persons);
     }
 
@@ -84,51 +81,37 @@ impl Central {
             let mut all = BTreeSet::new();
             let query = Query::new(type_no, &[]).filter("id_no", Test::NotNull, Cell::Null);
             self.reader.query(&query, &mut |row| {
-                all.insert(row.id);
+                all.insert((row.id, row.scope));
                 Ok(ControlFlow::Continue(()))
             })?;
             self.fingerprints.waiting.extend(all);
             self.fingerprints.started = true;
         }
         let mut pairs = Vec::new();
-        // Looking a person up without its scope costs a look into each, so many are read in one pass over all.
-        let many = self.fingerprints.waiting.len() > LOOKED_UP;
-        let step = if many { at_most.max(PASS) } else { at_most };
-        let chosen: BTreeSet<RecordId> = self.fingerprints.waiting.iter().take(step).copied().collect();
-        let mut known = self.read_known(type_no, &chosen, many)?;
-        for person in chosen {
-            if let Some(twin) = self.fingerprints.note(person, known.remove(&person)) {
+        let chosen: Vec<(RecordId, u32)> = self.fingerprints.waiting.iter().take(at_most).copied().collect();
+        for (person, scope) in chosen {
+            let known = self.read_known(type_no, person, scope)?;
+            if let Some(twin) = self.fingerprints.note(person, known) {
                 pairs.push((person.min(twin), person.max(twin)));
             }
-            self.fingerprints.waiting.remove(&person);
+            self.fingerprints.waiting.remove(&(person, scope));
         }
         let linked = if pairs.is_empty() { Vec::new() } else { self.link_pairs(pairs)? };
         Ok((linked, !self.fingerprints.waiting.is_empty()))
     }
 
-    /// Opens the sealed numbers of these persons, in one pass over all persons or one look-up each.
-    fn read_known(
-        &self,
-        type_no: usize,
-        persons: &BTreeSet<RecordId>,
-        in_one_pass: bool,
-    ) -> Result<BTreeMap<RecordId, Known>, RelayError> {
-        let mut known = BTreeMap::new();
-        let all = Query::new(type_no, &["name", "id_no"]).filter("id_no", Test::NotNull, Cell::Null);
-        let one = |person: &RecordId| all.clone().filter("id", Test::Is, Cell::Blob(person.as_bytes().to_vec().into()));
-        let queries = if in_one_pass { vec![all.clone()] } else { persons.iter().map(one).collect() };
-        for query in queries {
-            self.reader.query(&query, &mut |row| {
-                if let [name, sealed] = row.cells
-                    && persons.contains(&row.id)
-                    && !known.contains_key(&row.id)
-                    && let Some(read) = sealed.blob().and_then(|sealed| self.open(row.id, name.text(), sealed))
-                {
-                    known.insert(row.id, read);
-                }
-                Ok(ControlFlow::Continue(()))
-            })?;
-        }
+    /// Opens the sealed number of a person's row in a scope.
+    fn read_known(&self, type_no: usize, person: RecordId, scope: u32) -> Result<Option<Known>, RelayError> {
+        let query = Query::new(type_no, &["name", "id_no"])
+            .filter("id", Test::Is, Cell::Blob(person.as_bytes().to_vec().into()))
+            .within(vec![scope]);
+        let mut known = None;
+        self.reader.query(&query, &mut |row| {
+            if let [name, sealed] = row.cells {
+                known = sealed.blob().and_then(|sealed| self.open(person, name.text(), sealed));
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
         Ok(known)
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use lastmile_log::{Certificate, Entry, Segment, Standing};
-use lastmile_model::{ChainHash, Scope};
+use lastmile_model::{ChainHash, Scope, ScopeKind};
 use lastmile_protocol::{BatchOutcome, Code, IncomingBatch, Stored};
 use lastmile_store::{Durability, Fate, Incoming, Outcome, StoreError, ViewMode};
 use tokio::sync::mpsc::error::TryRecvError;
@@ -319,6 +319,12 @@ impl Central {
         for ((scope, author, bytes), outcome) in meant.iter().zip(&outcomes) {
             if let Fate::Appended { commits, .. } = outcome.fate {
                 self.quota.took(scope, *author, commits, *bytes, now_ms);
+                if scope.kind() == ScopeKind::City {
+                    // What was appended is safe; a certificate that could not be written now is written at the next start.
+                    if let Err(error) = self.introduce(scope, *author) {
+                        tracing::error!(%error, %author, "the author's certificate cannot be passed on yet");
+                    }
+                }
             }
         }
         let mut outcomes = outcomes.iter();

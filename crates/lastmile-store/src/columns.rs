@@ -56,6 +56,8 @@ pub struct ViewTable {
     pub columns: Vec<Column>,
     /// Whether rows carry search words.
     pub searchable: bool,
+    /// The places of the columns that the search words are made of.
+    pub searched: Vec<usize>,
 }
 
 impl ViewTable {
@@ -103,7 +105,12 @@ fn view_of(record_type: &RecordType) -> ViewTable {
         columns.push(Column { name: field.name.clone(), kind, indexed: field.indexed, source });
     }
     let searchable = record_type.fields.iter().any(|field| field.search);
-    ViewTable { type_name: record_type.name.clone(), columns, searchable }
+    let is_searched = |column: &Column| match column.source {
+        Source::Field(place) | Source::Set(place) => record_type.fields.get(place).is_some_and(|field| field.search),
+        _ => false,
+    };
+    let searched = columns.iter().enumerate().filter(|(_, column)| is_searched(column)).map(|(at, _)| at).collect();
+    ViewTable { type_name: record_type.name.clone(), columns, searchable, searched }
 }
 
 /// Returns the views of a catalogue, in the order of its types.

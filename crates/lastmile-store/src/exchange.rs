@@ -11,7 +11,7 @@ use crate::storage::{Durability, StoredReceipt};
 use crate::store::Store;
 
 /// The key under which the relay's current epoch stands in the settings.
-const EPOCH: &str = "relay.epoch";
+pub(crate) const EPOCH: &str = "relay.epoch";
 
 /// A batch for a peer.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ impl Store {
     ) -> Result<(Vec<Outgoing>, bool), StoreError> {
         let mut sent: Vec<Outgoing> = Vec::new();
         let Some(no) = self.index.scope_no(scope) else { return Ok((sent, true)) };
-        let pieces = self.index.pieces_of_scope(no);
+        let pieces = self.index.pieces_of(no, segment.author);
         let Some(piece) = pieces.iter().find(|piece| piece.segment == *segment) else { return Ok((sent, true)) };
         let strand = self.index.strand(piece.strand)?;
         let mut path = self.index.path(strand);
@@ -109,7 +109,7 @@ impl Store {
             let (strand, _, high) = range(at).ok_or_else(|| missing(at))?;
             let run = self.archive.run(self.storage.as_ref(), strand, at)?;
             let end = run.last().min(high);
-            let seal = self.storage.seals(strand)?.into_iter().rfind(|seal| (at..=end).contains(&seal.seq));
+            let seal = self.storage.last_seal(strand, at, end)?;
             let upto = seal.as_ref().map_or(end, |seal| seal.seq);
             let whole = commits.is_empty() && upto == run.last();
             if !whole {
@@ -144,7 +144,7 @@ impl Store {
     pub fn positions(&self, scope: &Scope, author: AuthorId) -> Result<Vec<SegmentPath>, StoreError> {
         let Some(no) = self.index.scope_no(scope) else { return Ok(Vec::new()) };
         let mut paths = Vec::new();
-        for piece in self.index.pieces_of_scope(no).iter().filter(|piece| piece.segment.author == author) {
+        for piece in self.index.pieces_of(no, author) {
             let mut positions: BTreeSet<(u64, ChainHash)> = BTreeSet::from([(piece.last, piece.chain)]);
             for (strand, low, high) in self.index.path(self.index.strand(piece.strand)?) {
                 let high = high.min(piece.last);
@@ -231,8 +231,7 @@ impl Store {
         chain: ChainHash,
     ) -> Result<Option<Segment>, StoreError> {
         let Some(no) = self.index.scope_no(scope) else { return Ok(None) };
-        let pieces = self.index.pieces_of_scope(no);
-        for piece in pieces.iter().filter(|piece| piece.segment.author == author) {
+        for piece in self.index.pieces_of(no, author) {
             if (piece.first..=piece.last).contains(&seq)
                 && self.archive.chain_at(self.storage.as_ref(), piece.strand, seq)? == chain
             {

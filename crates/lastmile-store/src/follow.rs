@@ -14,7 +14,7 @@ use crate::history::{Archive, OwnedHeld};
 use crate::index::Index;
 use crate::judge::{Authority, Held, Judged, judge, reason};
 use crate::project;
-use crate::storage::{ChangeState, Odd, Position, Storage, ViewRow};
+use crate::storage::{Cells, ChangeState, Odd, Position, Storage, ViewRow};
 use crate::verdicts::Verdicts;
 
 /// A row that changed.
@@ -161,6 +161,7 @@ impl Follower<'_> {
     ) -> Result<bool, StoreError> {
         let head = self.storage.view_head(scope, type_no, record)?;
         let mut known: BTreeSet<Position> = self.storage.extras(scope, record)?.into_iter().collect();
+        let noted = known.clone();
         known.extend(head.map(|head| head.position));
         let here: BTreeMap<Position, &Held<'_>> = arrived.iter().map(|held| (held.position, held)).collect();
         let missing: Vec<Position> = known.iter().filter(|position| !here.contains_key(position)).copied().collect();
@@ -176,7 +177,7 @@ impl Follower<'_> {
         let judged = self.judge(scope, type_no, &all);
         let listed = all.len() > 1 || judged.iter().any(|judged| judged.state != ChangeState::Applied);
         for (held, judged) in all.iter().zip(&judged) {
-            if listed {
+            if listed && !noted.contains(&held.position) {
                 self.storage.put_extra(scope, record, held.position)?;
             }
             if judged.state == ChangeState::Applied {
@@ -188,6 +189,15 @@ impl Follower<'_> {
         self.write_settled(scope, type_no, record, head, &all, &judged, listed)?;
         self.touched.insert(Touched { scope, type_no, record });
         Ok(listed)
+    }
+
+    /// Whether a row goes on being found by the same words. Writing them costs more than the whole row, and most edits change none.
+    fn words_stay(&self, rec: i64, type_no: usize, view: &ViewTable, cells: &Cells<'_>) -> Result<bool, StoreError> {
+        if !view.searchable {
+            return Ok(true);
+        }
+        let before = self.storage.view_cells(rec, type_no)?;
+        Ok(before.is_some_and(|before| view.searched.iter().all(|&at| before.get(at) == cells.get(at))))
     }
 
     #[expect(clippy::too_many_arguments, reason = "one step of `settle`, with all that it worked out")]
@@ -221,6 +231,9 @@ impl Follower<'_> {
             search: search.as_ref().map(|(words, initials)| (words.as_str(), initials.as_str())),
         };
         match head {
+            Some(head) if self.words_stay(head.rec, type_no, view, &cells)? => {
+                self.storage.view_update_cells(head.rec, type_no, &row)
+            }
             Some(head) => self.storage.view_update(head.rec, type_no, &row),
             None => self.storage.view_insert(scope, type_no, &row).map(drop),
         }

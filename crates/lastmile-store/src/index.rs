@@ -3,7 +3,7 @@
 //! All of it can be read again from storage at any time; a writer does so after every failed transaction, a reader whenever
 //! another handle has committed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lastmile_log::{Certificate, Segment, Trust, Vector};
 use lastmile_model::{AuthorId, ChainHash, Scope};
@@ -31,35 +31,54 @@ pub(crate) struct Index {
     pub scope_numbers: BTreeMap<Scope, u32>,
     pub strands: BTreeMap<u32, Strand>,
     pub by_author: BTreeMap<(u32, AuthorId), Vec<u32>>,
+    /// The strands of each scope, parents before branches.
+    by_scope: BTreeMap<u32, BTreeSet<u32>>,
     pub cuts: BTreeMap<u32, Vec<Cut>>,
     pub trust: Option<Trust>,
+    /// The stored bytes that `trust` was made of.
+    certificates: BTreeSet<Vec<u8>>,
 }
 
 impl Index {
     /// Reads everything from storage.
     pub fn load(storage: &dyn Storage) -> Result<Self, StoreError> {
         let mut index = Self::default();
+        index.reload(storage)?;
+        Ok(index)
+    }
+
+    /// Reads everything again. Certificates never change, so those known are not verified a second time.
+    pub fn reload(&mut self, storage: &dyn Storage) -> Result<(), StoreError> {
+        let mut fresh = Self::default();
         for (no, scope) in storage.scopes()? {
-            index.scope_numbers.insert(scope.clone(), no);
-            index.scopes.insert(no, scope);
+            fresh.scope_numbers.insert(scope.clone(), no);
+            fresh.scopes.insert(no, scope);
         }
         for strand in storage.strands()? {
-            index.keep(strand);
+            fresh.keep(strand);
         }
         for cut in storage.cuts()? {
-            index.cuts.entry(cut.strand).or_default().push(cut);
+            fresh.cuts.entry(cut.strand).or_default().push(cut);
         }
         if let Some(bytes) = storage.meta(DEPLOYMENT)? {
             let deployment = crate::settings::read_deployment(&bytes)?;
-            let mut trust = Trust::new(deployment);
-            for bytes in storage.certificates()? {
-                let certificate =
-                    Certificate::decode(&bytes).map_err(|_| StoreError::damaged("a stored certificate"))?;
-                trust.add(certificate);
+            let known = self.trust.take().filter(|trust| *trust.deployment() == deployment);
+            if known.is_some() {
+                fresh.certificates = std::mem::take(&mut self.certificates);
             }
-            index.trust = Some(trust);
+            let mut trust = known.unwrap_or_else(|| Trust::new(deployment));
+            for bytes in storage.certificates()? {
+                if !fresh.certificates.contains(&bytes) {
+                    let certificate =
+                        Certificate::decode(&bytes).map_err(|_| StoreError::damaged("a stored certificate"))?;
+                    trust.add(certificate);
+                    fresh.certificates.insert(bytes);
+                }
+            }
+            fresh.trust = Some(trust);
         }
-        Ok(index)
+        *self = fresh;
+        Ok(())
     }
 
     /// Inserts or replaces a strand.
@@ -68,7 +87,13 @@ impl Index {
         if !of_author.contains(&strand.no) {
             of_author.push(strand.no);
         }
+        self.by_scope.entry(strand.scope).or_default().insert(strand.no);
         self.strands.insert(strand.no, strand);
+    }
+
+    /// The strands of a scope, parents before branches.
+    pub fn strands_in(&self, scope: u32) -> impl Iterator<Item = &Strand> {
+        self.by_scope.get(&scope).into_iter().flatten().filter_map(|no| self.strands.get(no))
     }
 
     /// The number for the next strand.
@@ -122,8 +147,12 @@ impl Index {
 
     /// The pieces of every strand of a scope, in the order in which they can be applied: parents before branches.
     pub fn pieces_of_scope(&self, scope: u32) -> Vec<Piece> {
-        let strands = self.strands.values().filter(|strand| strand.scope == scope);
-        strands.flat_map(|strand| self.pieces(strand)).collect()
+        self.strands_in(scope).flat_map(|strand| self.pieces(strand)).collect()
+    }
+
+    /// The pieces of an author's strands in a scope, parents before branches.
+    pub fn pieces_of(&self, scope: u32, author: AuthorId) -> Vec<Piece> {
+        self.strands_of(scope, author).flat_map(|strand| self.pieces(strand)).collect()
     }
 
     /// The version vector of a scope.

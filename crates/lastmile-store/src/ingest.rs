@@ -186,8 +186,7 @@ impl Store {
         (first, last): (u64, u64),
         chains: (Option<ChainHash>, Option<ChainHash>),
     ) -> Result<Option<Entry>, StoreError> {
-        let pieces: Vec<_> =
-            self.index.pieces_of_scope(scope).into_iter().filter(|piece| piece.segment.author == author).collect();
+        let pieces = self.index.pieces_of(scope, author);
         for (seq, chain) in [(last, chains.1), (first, chains.0)] {
             for piece in pieces.iter().filter(|piece| (piece.first..=piece.last).contains(&seq)) {
                 let here = if seq == piece.last {

@@ -37,4 +37,4 @@ pub use ingest::{Fate, Incoming, MAX_BRANCHES, MAX_PENDING_BYTES, Outcome, ViewM
 pub use maintain::{Finding, Rebuilt};
 pub use reader::{FullRecord, HistoryItem, LogStatus, OpenConflict, Origin, OwnedRow, Reader, RecordEvent, Side};
 pub use storage::{ChangeState, Durability};
-pub use store::Store;
+pub use store::{SetUp, Store};

@@ -16,7 +16,7 @@ use lastmile_model::{AuthorId, Catalogue, RecordId, Scope};
 use crate::columns::ViewTable;
 use crate::query::Query;
 use crate::storage::{
-    Blob, Cut, Durability, Odd, Pending, Position, RowHead, Storage, StoredReceipt, StoredSeal, Strand, ViewRow,
+    Blob, Cell, Cut, Durability, Odd, Pending, Position, RowHead, Storage, StoredReceipt, StoredSeal, Strand, ViewRow,
     Visitor,
 };
 use crate::{StoreError, columns};
@@ -279,6 +279,10 @@ impl Storage for MemoryStorage {
         Ok(self.tables().logs.seals(strand))
     }
 
+    fn last_seal(&self, strand: u32, low: u64, high: u64) -> Result<Option<StoredSeal>, StoreError> {
+        Ok(self.tables().logs.last_seal(strand, low, high))
+    }
+
     fn put_receipt(&mut self, receipt: &StoredReceipt) -> Result<(), StoreError> {
         self.change_logs("writing a receipt", |logs| logs.put_receipt(receipt))
     }
@@ -359,6 +363,16 @@ impl Storage for MemoryStorage {
 
     fn view_update(&mut self, rec: i64, type_no: usize, row: &ViewRow<'_, '_>) -> Result<(), StoreError> {
         self.change_view("writing a view", type_no, |view, table| view.update(rec, table, row))
+    }
+
+    fn view_update_cells(&mut self, rec: i64, type_no: usize, row: &ViewRow<'_, '_>) -> Result<(), StoreError> {
+        self.change_view("writing a view", type_no, |view, table| view.update_cells(rec, table, row))
+    }
+
+    fn view_cells(&self, rec: i64, type_no: usize) -> Result<Option<Vec<Cell<'static>>>, StoreError> {
+        let tables = self.tables();
+        let view = tables.views.get(type_no).ok_or_else(|| no_type(type_no))?;
+        Ok(view.rows.get(&rec).map(|row| row.cells.clone()))
     }
 
     fn view_delete(&mut self, rec: i64, type_no: usize) -> Result<(), StoreError> {

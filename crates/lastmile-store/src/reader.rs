@@ -220,7 +220,7 @@ impl Reader {
     fn refresh(&mut self) -> Result<(), StoreError> {
         let version = self.storage.data_version()?;
         if version != self.version {
-            self.index = Index::load(self.storage.as_ref())?;
+            self.index.reload(self.storage.as_ref())?;
             self.verdicts = Verdicts::load(self.storage.as_ref(), &self.catalogue)?;
             self.archive.clear();
             self.version = version;

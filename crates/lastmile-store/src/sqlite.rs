@@ -19,7 +19,7 @@ use crate::StoreError;
 use crate::columns::ViewTable;
 use crate::query::Query;
 use crate::storage::{
-    Blob, Cut, Durability, Odd, Pending, Position, RowHead, Storage, StoredReceipt, StoredSeal, Strand, ViewRow,
+    Blob, Cell, Cut, Durability, Odd, Pending, Position, RowHead, Storage, StoredReceipt, StoredSeal, Strand, ViewRow,
     Visitor,
 };
 
@@ -209,6 +209,10 @@ impl Storage for SqliteStorage {
         self.read_seals(strand)
     }
 
+    fn last_seal(&self, strand: u32, low: u64, high: u64) -> Result<Option<StoredSeal>, StoreError> {
+        self.read_last_seal(strand, low, high)
+    }
+
     fn put_receipt(&mut self, receipt: &StoredReceipt) -> Result<(), StoreError> {
         self.write_receipt(receipt)
     }
@@ -286,6 +290,14 @@ impl Storage for SqliteStorage {
 
     fn view_update(&mut self, rec: i64, type_no: usize, row: &ViewRow<'_, '_>) -> Result<(), StoreError> {
         self.update_row(rec, type_no, row)
+    }
+
+    fn view_update_cells(&mut self, rec: i64, type_no: usize, row: &ViewRow<'_, '_>) -> Result<(), StoreError> {
+        self.update_cells(rec, type_no, row).map(drop)
+    }
+
+    fn view_cells(&self, rec: i64, type_no: usize) -> Result<Option<Vec<Cell<'static>>>, StoreError> {
+        self.read_cells(rec, type_no)
     }
 
     fn view_delete(&mut self, rec: i64, type_no: usize) -> Result<(), StoreError> {

@@ -291,7 +291,7 @@ impl Cell<'_> {
 pub type Cells<'a> = [Cell<'a>];
 
 /// What is written for one record.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct ViewRow<'r, 'a> {
     /// The record.
     pub id: RecordId,
@@ -455,6 +455,12 @@ pub trait Storage: Send {
     /// When the engine fails.
     fn seals(&self, strand: u32) -> Result<Vec<StoredSeal>, StoreError>;
 
+    /// Returns the highest seal of a strand that vouches for a commit from `low` to `high`.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn last_seal(&self, strand: u32, low: u64, high: u64) -> Result<Option<StoredSeal>, StoreError>;
+
     /// Adds a receipt, replacing an older one of the same log, branch and epoch.
     ///
     /// # Errors
@@ -556,6 +562,18 @@ pub trait Storage: Send {
     /// # Errors
     /// When the engine fails.
     fn view_update(&mut self, rec: i64, type_no: usize, row: &ViewRow<'_, '_>) -> Result<(), StoreError>;
+
+    /// Replaces the cells of the row with this local number; the words it is found by stay as they are.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn view_update_cells(&mut self, rec: i64, type_no: usize, row: &ViewRow<'_, '_>) -> Result<(), StoreError>;
+
+    /// Returns the cells of the row with this local number.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn view_cells(&self, rec: i64, type_no: usize) -> Result<Option<Vec<Cell<'static>>>, StoreError>;
 
     /// Removes the row with this local number.
     ///

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use lastmile_log::{Certificate, Deployment, Trust, Vector};
-use lastmile_model::{Catalogue, Scope};
+use lastmile_model::{AuthorId, Catalogue, Scope};
 
 use crate::StoreError;
 use crate::columns::{ViewTable, views};
+use crate::exchange::EPOCH;
 use crate::follow::{Follower, Touched};
 use crate::history::Archive;
 use crate::index::{DEPLOYMENT, Index};
@@ -15,6 +16,21 @@ use crate::reader::Reader;
 use crate::settings::write_deployment;
 use crate::storage::{Durability, Storage};
 use crate::verdicts::Verdicts;
+
+/// What a new replica begins with.
+#[derive(Debug, Clone, Copy)]
+pub struct SetUp<'s> {
+    /// The deployment whose root key certifies everything in it.
+    pub deployment: &'s Deployment,
+    /// Certificates that lead from root to its author.
+    pub certificates: &'s [Certificate],
+    /// The scopes it replicates.
+    pub scopes: &'s [Scope],
+    /// The relay's epoch, where known.
+    pub epoch: Option<AuthorId>,
+    /// Named settings of whoever owns it.
+    pub settings: &'s [(&'s str, &'s [u8])],
+}
 
 /// A replica open for writing. There is one per file.
 pub struct Store {
@@ -101,6 +117,25 @@ impl Store {
     /// When the storage fails or is damaged.
     pub fn deployment(&self) -> Result<Option<Deployment>, StoreError> {
         self.storage.meta(DEPLOYMENT)?.map(|bytes| crate::settings::read_deployment(&bytes)).transpose()
+    }
+
+    /// Makes a new replica ready in one transaction.
+    ///
+    /// # Errors
+    /// When the storage fails; then nothing of it is kept.
+    pub fn set_up(&mut self, set_up: &SetUp<'_>) -> Result<(), StoreError> {
+        self.transaction(Durability::Full, |store| {
+            store.storage.put_meta(DEPLOYMENT, &write_deployment(set_up.deployment))?;
+            store.index = Index::load(store.storage.as_ref())?;
+            store.keep_certificates(set_up.certificates)?;
+            for scope in set_up.scopes {
+                store.scope_in_transaction(scope)?;
+            }
+            for (key, value) in set_up.settings {
+                store.storage.put_meta(key, value)?;
+            }
+            set_up.epoch.map_or(Ok(()), |epoch| store.storage.put_meta(EPOCH, &epoch.0))
+        })
     }
 
     /// Keeps certificates, whether their issuers are known yet or not.

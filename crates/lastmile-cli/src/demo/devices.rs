@@ -1,5 +1,7 @@
 //! The devices of a run: enrolled, recording offline, syncing.
 
+use std::collections::VecDeque;
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,8 +12,10 @@ use lastmile_crdt::Edit;
 use lastmile_model::{Scope, Value};
 use lastmile_relay::{InviteOrder, RunningRelay};
 use lastmile_store::{NewCommit, Reader, RecordEdit};
-use lastmile_testkit::acceptance::{Dataset, LedgerBuilder};
+use lastmile_testkit::acceptance::{CommunityWork, Dataset, LedgerBuilder};
 use lastmile_testkit::{Action, DeviceWork, EditKind};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::DemoError;
 use crate::messages::key;
@@ -28,6 +32,7 @@ struct Device {
 /// The devices of a run.
 #[derive(Debug, Default)]
 pub struct Devices {
+    root: PathBuf,
     devices: Vec<Device>,
     /// The numbers of the devices that were lost before they synced.
     lost: Vec<usize>,
@@ -91,15 +96,25 @@ impl Devices {
         }
         let bar = output.progress::<&str>(Some(wanted.len() as u64), key!("demo.enrolling"), &[]);
         let mut devices = Vec::with_capacity(wanted.len());
+        let mut tasks: VecDeque<JoinHandle<Result<Device, DemoError>>> = VecDeque::new();
         for (label, scope) in wanted {
+            if tasks.len() >= AT_A_TIME {
+                devices.push(next_of(&mut tasks).await?);
+                bar.add(1);
+            }
             let invite = relay.invite(InviteOrder::new(vec![scope.clone()], relay.url())).await?;
             let folder = folder_of(root, &label);
-            let replica = Replica::enrol(&folder, &invite, &label, ReplicaOptions::default()).await?;
-            replica.close()?;
-            devices.push(Device { label, folder, scope });
+            tasks.push_back(apart(async move {
+                let replica = Replica::enrol(&folder, &invite, &label, ReplicaOptions::default()).await?;
+                replica.close()?;
+                Ok(Device { label, folder, scope })
+            }));
+        }
+        while !tasks.is_empty() {
+            devices.push(next_of(&mut tasks).await?);
             bar.add(1);
         }
-        Ok(Self { devices, lost: Vec::new() })
+        Ok(Self { root: root.to_owned(), devices, lost: Vec::new() })
     }
 
     /// How many devices there are.
@@ -119,64 +134,38 @@ impl Devices {
         self.devices.len().saturating_sub(1).saturating_sub(self.lost.len())
     }
 
-    fn open(&self, label: &str) -> Result<Replica, DemoError> {
-        let place = self.devices.iter().find(|device| device.label == label);
-        let folder = place.map_or_else(PathBuf::new, |device| device.folder.clone());
-        Ok(Replica::open(&folder, ReplicaOptions::default())?)
-    }
-
     /// Records everything with no relay in reach: each save a commit of its own, one transaction for a device's wave. Devices of one
     /// community meet between the waves, through files. Returns how many saves there were.
-    pub(super) fn record(
+    pub(super) async fn record(
         &self,
-        dataset: &Dataset,
+        dataset: &Arc<Dataset>,
         ledger: &mut LedgerBuilder<'_>,
         output: &Output,
     ) -> Result<usize, DemoError> {
-        let city = dataset.city();
-        let mut saves = self.record_wave(&city, 0)?;
-        let bar = output.progress::<&str>(Some(dataset.plan().communities.len() as u64), key!("demo.recording"), &[]);
-        for work in dataset.communities() {
-            for device in &work.devices {
-                saves += self.record_wave(device, 0)?;
+        let mut saves = record_wave(&self.root, &dataset.city(), 0)?;
+        let communities = dataset.plan().communities.len();
+        let bar = output.progress::<&str>(Some(communities as u64), key!("demo.recording"), &[]);
+        let at_a_time = std::thread::available_parallelism().map_or(2, usize::from).min(AT_A_TIME);
+        let mut tasks: VecDeque<JoinHandle<Result<Option<(CommunityWork, usize)>, DemoError>>> = VecDeque::new();
+        let mut index = 0;
+        while index < communities || !tasks.is_empty() {
+            if index < communities && tasks.len() <= at_a_time {
+                let (dataset, root) = (Arc::clone(dataset), self.root.clone());
+                tasks.push_back(tokio::task::spawn_blocking(move || {
+                    let Some(work) = dataset.community(index) else { return Ok(None) };
+                    let saves = record_community(&root, &work)?;
+                    Ok(Some((work, saves)))
+                }));
+                index += 1;
+                continue;
             }
-            if work.devices.len() > 1 {
-                self.meet(&work.devices)?;
+            if let Some((work, saved)) = next_of(&mut tasks).await? {
+                ledger.add(&work);
+                saves += saved;
             }
-            for device in work.devices.iter().filter(|device| device.actions.iter().any(|action| action.wave == 1)) {
-                saves += self.record_wave(device, 1)?;
-            }
-            ledger.add(&work);
             bar.add(1);
         }
         Ok(saves)
-    }
-
-    fn record_wave(&self, work: &DeviceWork, wave: u8) -> Result<usize, DemoError> {
-        let replica = self.open(&work.label)?;
-        let commits = commits(&replica, work, wave)?;
-        let count = commits.len();
-        if count > 0 {
-            replica.save(commits)?;
-        }
-        replica.close()?;
-        Ok(count)
-    }
-
-    /// Each device takes what every other recorded, from a file.
-    fn meet(&self, work: &[DeviceWork]) -> Result<(), DemoError> {
-        for giver in work {
-            let replica = self.open(&giver.label)?;
-            let file = replica.path().join("day.lastmile");
-            replica.export_bundle(&file)?;
-            replica.close()?;
-            for taker in work.iter().filter(|taker| taker.label != giver.label) {
-                let replica = self.open(&taker.label)?;
-                replica.import_bundle(&file)?;
-                replica.close()?;
-            }
-        }
-        Ok(())
     }
 
     /// Loses a device before it synced; the first one, the office's own, is number 0.
@@ -252,20 +241,20 @@ impl Devices {
             folders.drain(..).enumerate().map(|(index, one)| (order(index), one)).collect();
         keyed.sort();
         let bar = output.progress::<&str>(Some(keyed.len() as u64), key!("demo.uploading"), &[]);
-        let mut tasks = tokio::task::JoinSet::new();
+        let mut tasks: VecDeque<JoinHandle<Result<(), DemoError>>> = VecDeque::new();
         for (_, folder) in keyed {
-            while tasks.len() >= UPLOADS {
-                finished(tasks.join_next().await)?;
+            if tasks.len() >= AT_A_TIME {
+                next_of(&mut tasks).await?;
                 bar.add(1);
             }
-            tasks.spawn(async move {
+            tasks.push_back(apart(async move {
                 let replica = Replica::open(&folder, ReplicaOptions::default())?;
                 while !replica.sync().await?.equal {}
-                replica.close()
-            });
+                Ok(replica.close()?)
+            }));
         }
-        while let Some(done) = tasks.join_next().await {
-            finished(Some(done))?;
+        while !tasks.is_empty() {
+            next_of(&mut tasks).await?;
             bar.add(1);
         }
         Ok(())
@@ -292,15 +281,67 @@ impl Devices {
     }
 }
 
-/// How many devices upload at a time.
-const UPLOADS: usize = 6;
+/// How many devices enrol, record or upload at a time.
+const AT_A_TIME: usize = 8;
 
-type Finished = Option<Result<Result<(), lastmile_client::ClientError>, tokio::task::JoinError>>;
+/// Runs a device on a thread of its own: its file work must not hold up the relay, which shares this process only here.
+fn apart<T: Send + 'static>(
+    work: impl Future<Output = Result<T, DemoError>> + Send + 'static,
+) -> JoinHandle<Result<T, DemoError>> {
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || runtime.block_on(work))
+}
 
-fn finished(done: Finished) -> Result<(), DemoError> {
-    match done {
-        Some(Ok(result)) => Ok(result?),
-        Some(Err(_)) => Err(DemoError::Task),
-        None => Ok(()),
+/// Waits for the task that was begun first.
+async fn next_of<T>(tasks: &mut VecDeque<JoinHandle<Result<T, DemoError>>>) -> Result<T, DemoError> {
+    match tasks.pop_front() {
+        Some(task) => task.await.map_err(|_| DemoError::Task)?,
+        None => Err(DemoError::Task),
     }
+}
+
+fn open(root: &Path, label: &str) -> Result<Replica, DemoError> {
+    Ok(Replica::open(&folder_of(root, label), ReplicaOptions::default())?)
+}
+
+/// Both waves of a community, its devices meeting in between.
+fn record_community(root: &Path, work: &CommunityWork) -> Result<usize, DemoError> {
+    let mut saves = 0;
+    for device in &work.devices {
+        saves += record_wave(root, device, 0)?;
+    }
+    if work.devices.len() > 1 {
+        meet(root, &work.devices)?;
+    }
+    for device in work.devices.iter().filter(|device| device.actions.iter().any(|action| action.wave == 1)) {
+        saves += record_wave(root, device, 1)?;
+    }
+    Ok(saves)
+}
+
+fn record_wave(root: &Path, work: &DeviceWork, wave: u8) -> Result<usize, DemoError> {
+    let replica = open(root, &work.label)?;
+    let commits = commits(&replica, work, wave)?;
+    let count = commits.len();
+    if count > 0 {
+        replica.save(commits)?;
+    }
+    replica.close()?;
+    Ok(count)
+}
+
+/// Each device takes what every other recorded, from a file.
+fn meet(root: &Path, work: &[DeviceWork]) -> Result<(), DemoError> {
+    for giver in work {
+        let replica = open(root, &giver.label)?;
+        let file = replica.path().join("day.lastmile");
+        replica.export_bundle(&file)?;
+        replica.close()?;
+        for taker in work.iter().filter(|taker| taker.label != giver.label) {
+            let replica = open(root, &taker.label)?;
+            replica.import_bundle(&file)?;
+            replica.close()?;
+        }
+    }
+    Ok(())
 }

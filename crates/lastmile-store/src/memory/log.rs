@@ -126,6 +126,12 @@ impl Logs {
         Ok(())
     }
 
+    pub(super) fn last_seal(&self, strand: u32, low: u64, high: u64) -> Option<StoredSeal> {
+        // A range that ends before it begins holds nothing; the map would not have it.
+        let mut within = (low <= high).then(|| self.seals.range((strand, low)..=(strand, high)))?;
+        within.next_back().map(|(_, seal)| seal.clone())
+    }
+
     pub(super) fn seals(&self, strand: u32) -> Vec<StoredSeal> {
         self.seals.range((strand, 0)..=(strand, u64::MAX)).map(|(_, seal)| seal.clone()).collect()
     }

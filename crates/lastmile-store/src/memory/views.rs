@@ -89,6 +89,13 @@ impl View {
         Ok(())
     }
 
+    /// As [`View::update`], keeping the words the row is found by.
+    pub(super) fn update_cells(&mut self, rec: i64, table: &ViewTable, row: &ViewRow<'_, '_>) -> Result<(), Refused> {
+        let words = self.rows.get(&rec).and_then(|held| held.search.clone());
+        let search = words.as_ref().map(|(words, initials)| (words.as_str(), initials.as_str()));
+        self.update(rec, table, &ViewRow { search, ..*row })
+    }
+
     pub(super) fn delete(&mut self, rec: i64) {
         if let Some(row) = self.rows.remove(&rec) {
             self.by_id.remove(&(row.scope, row.id));

@@ -53,6 +53,10 @@ fn strand_of(row: &Row<'_>) -> rusqlite::Result<Strand> {
     })
 }
 
+fn seal_of(row: &Row<'_>, strand: u32) -> rusqlite::Result<StoredSeal> {
+    Ok(StoredSeal { strand, seq: row.get(0)?, chain: chain(row, 1)?, signature: signature(row, 2)? })
+}
+
 impl SqliteStorage {
     pub(super) fn read_meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let found = self.rows("reading a setting", "SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))?;
@@ -154,9 +158,12 @@ impl SqliteStorage {
 
     pub(super) fn read_seals(&self, strand: u32) -> Result<Vec<StoredSeal>, StoreError> {
         let sql = "SELECT seq, chain, signature FROM seal WHERE strand = ?1 ORDER BY seq";
-        self.rows("reading seals", sql, [strand], |row| {
-            Ok(StoredSeal { strand, seq: row.get(0)?, chain: chain(row, 1)?, signature: signature(row, 2)? })
-        })
+        self.rows("reading seals", sql, [strand], |row| seal_of(row, strand))
+    }
+
+    pub(super) fn read_last_seal(&self, strand: u32, low: u64, high: u64) -> Result<Option<StoredSeal>, StoreError> {
+        let sql = "SELECT seq, chain, signature FROM seal WHERE strand = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq DESC LIMIT 1";
+        Ok(self.rows("reading a seal", sql, (strand, low, high), |row| seal_of(row, strand))?.pop())
     }
 
     pub(super) fn write_receipt(&mut self, receipt: &StoredReceipt) -> Result<(), StoreError> {

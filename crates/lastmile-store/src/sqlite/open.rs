@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lastmile_model::Catalogue;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{Layout, SqliteStorage, explain, migrate, views};
@@ -123,6 +124,8 @@ fn connect(path: &Path, options: &OpenOptions, flags: OpenFlags) -> Result<Conne
              PRAGMA cache_size=-16000; PRAGMA mmap_size=0; PRAGMA trusted_schema=OFF;",
         )
         .map_err(failed)?;
+    // Without this, engines built with STAT4 may prepare a statement anew for each value bound to it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
     // The first read shows a wrong key or a file that is no database.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(256);

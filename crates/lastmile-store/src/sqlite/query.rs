@@ -24,7 +24,7 @@ fn column<'v>(view: &'v ViewTable, name: &str) -> Result<&'v str, StoreError> {
         .ok_or_else(|| StoreError::NoColumn { record_type: view.type_name.clone(), column: name.to_owned() })
 }
 
-fn cell(value: ValueRef<'_>) -> Cell<'_> {
+pub(super) fn cell(value: ValueRef<'_>) -> Cell<'_> {
     match value {
         ValueRef::Null => Cell::Null,
         ValueRef::Integer(number) => Cell::Int(number),
@@ -38,6 +38,13 @@ fn cell(value: ValueRef<'_>) -> Cell<'_> {
 struct Compiled {
     sql: String,
     params: Vec<Cell<'static>>,
+}
+
+/// Tells whether the query names one value of an indexed column or an id.
+fn seeks(query: &Query, view: &ViewTable) -> bool {
+    let indexed = |name: &str| name == "id" || view.columns.iter().any(|column| column.indexed && column.name == name);
+    let is_reference = |condition: &Condition| matches!(condition.value, Cell::Blob(_));
+    query.conditions.iter().any(|one| one.test == Test::Is && is_reference(one) && indexed(&one.column))
 }
 
 /// Tells whether an index by (scope, column) narrows or sorts this query.
@@ -71,17 +78,29 @@ fn compile(query: &Query, view: &ViewTable) -> Result<Compiled, StoreError> {
         }
     }
     match &query.within {
+        // Every index begins with the scope: one look into each scope is less than a walk over all rows.
+        Within::All if query.find.is_none() && seeks(query, view) => {
+            conditions.push("v._scope IN (SELECT no FROM scope)".to_owned());
+        }
         Within::All => {}
         // A whole scope is one range of row numbers, already in order; the index by id would give it in another one.
         Within::Scopes(scopes) if scopes.len() == 1 && query.find.is_none() && !uses_index(query, view) => {
             let (low, high) = rec_range(scopes.first().copied().unwrap_or_default());
-            conditions.push(format!("v._rec BETWEEN {low} AND {high}"));
+            params.extend([Cell::Int(low), Cell::Int(high)]);
+            conditions.push(format!("v._rec BETWEEN ?{} AND ?{}", params.len() - 1, params.len()));
         }
         Within::Scopes(scopes) => {
-            let list: Vec<String> = scopes.iter().map(u32::to_string).collect();
+            // One scope is bound, so that the statement serves every scope.
+            let list = match scopes.as_slice() {
+                [one] => {
+                    params.push(Cell::Int(i64::from(*one)));
+                    format!("?{}", params.len())
+                }
+                many => many.iter().map(u32::to_string).collect::<Vec<_>>().join(","),
+            };
             // Few rows hold the words sought: they are looked up, and the scope is checked on each.
             let plain = if query.find.is_some() { "+" } else { "" };
-            conditions.push(format!("{plain}v._scope IN ({})", list.join(",")));
+            conditions.push(format!("{plain}v._scope IN ({list})"));
         }
     }
     for condition in &query.conditions {

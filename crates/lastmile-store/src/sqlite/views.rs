@@ -6,6 +6,7 @@ use lastmile_model::{Catalogue, RecordId};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, ToSql};
 
+use super::query::cell;
 use super::{Layout, SqliteStorage, explain};
 use crate::StoreError;
 use crate::columns::{ColumnKind, ViewTable};
@@ -24,6 +25,7 @@ pub(crate) struct Statements {
     head: String,
     heads: String,
     last: String,
+    cells: String,
     insert: String,
     update: String,
     delete: String,
@@ -88,6 +90,7 @@ impl Statements {
                  WHERE v._scope = scope.no AND v._id = ?1 ORDER BY scope.no"
             ),
             last: format!("SELECT max(_rec) FROM v_{name} WHERE _rec BETWEEN ?1 AND ?2"),
+            cells: format!("SELECT {} FROM v_{name} WHERE _rec = ?1", selected(view)),
             insert: format!("INSERT INTO v_{name} ({names}) VALUES ({marks}) ON CONFLICT (_scope, _id) DO NOTHING"),
             update: format!("UPDATE v_{name} SET {sets} WHERE _rec = ?1"),
             delete: format!("DELETE FROM v_{name} WHERE _rec = ?1"),
@@ -101,6 +104,11 @@ impl Statements {
             ),
         }
     }
+}
+
+/// The columns of a type's own, quoted.
+fn selected(view: &ViewTable) -> String {
+    view.columns.iter().map(|column| format!("\"{}\"", column.name)).collect::<Vec<_>>().join(", ")
 }
 
 /// Creates the views, or makes them anew when the catalogue's shape has changed; the logs then fill them again.
@@ -230,11 +238,26 @@ impl SqliteStorage {
     }
 
     pub(super) fn update_row(&mut self, rec: i64, type_no: usize, row: &ViewRow<'_, '_>) -> Result<(), StoreError> {
-        if self.write_row(rec, 0, &self.statements(type_no)?.update, row)? == 0 {
+        if self.update_cells(rec, type_no, row)? == 0 {
             // Words without a row would be found again under whatever row takes this number next.
             return Ok(());
         }
         self.write_words(rec, type_no, row)
+    }
+
+    pub(super) fn update_cells(&self, rec: i64, type_no: usize, row: &ViewRow<'_, '_>) -> Result<usize, StoreError> {
+        self.write_row(rec, 0, &self.statements(type_no)?.update, row)
+    }
+
+    pub(super) fn read_cells(&self, rec: i64, type_no: usize) -> Result<Option<Vec<Cell<'static>>>, StoreError> {
+        let doing = "reading a view";
+        let columns = self.layout.views.get(type_no).map_or(0, |view| view.columns.len());
+        let sql = &self.statements(type_no)?.cells;
+        let mut statement = self.connection.prepare_cached(sql).map_err(self.explain(doing))?;
+        statement
+            .query_row([rec], |row| (0..columns).map(|at| Ok(cell(row.get_ref(at)?).into_owned())).collect())
+            .optional()
+            .map_err(self.explain(doing))
     }
 
     pub(super) fn delete_row(&mut self, rec: i64, type_no: usize) -> Result<(), StoreError> {

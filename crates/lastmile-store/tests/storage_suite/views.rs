@@ -22,6 +22,7 @@ over_both_engines!(
     every_type_of_the_catalogue_holds_rows,
     fields_may_be_called_like_the_head,
     words_follow_their_row,
+    an_update_of_cells_keeps_the_words,
 );
 
 fn head(rec: i64, position: i64, more: bool) -> Option<RowHead> {
@@ -203,6 +204,31 @@ fn fields_may_be_called_like_the_head(storage: &mut dyn Storage) {
     let found = rows(storage, &query);
     assert_eq!((found[0].scope, &found[0].cells[0]), (1, &text("city:4301")));
     assert_eq!(storage.view_head(1, type_no("grant"), record(5)).unwrap(), head((1 << 32) + 1, 5, false));
+}
+
+fn an_update_of_cells_keeps_the_words(storage: &mut dyn Storage) {
+    let person = type_no("person");
+    let rec = (1 << 32) + 1;
+    let found = |storage: &dyn Storage| {
+        let mut query = Query::new(person, &[]);
+        query.find = Some("old".to_owned());
+        ids(storage, &query)
+    };
+    let cells = cells("person", &[("name", text("b"))]);
+    let row = |cells| ViewRow { id: record(1), position: Position(7), more: true, cells, search: None };
+    write(storage, |storage| storage.view_insert(1, person, &ViewRow { search: Some(("old", "o")), ..row(&[]) }));
+    assert_eq!(storage.view_cells(rec + 1, person).unwrap(), None);
+    write(storage, |storage| {
+        storage.view_update_cells(rec, person, &row(&cells))?;
+        storage.view_update_cells(rec + 1, person, &row(&cells))
+    });
+    assert_eq!(found(storage), [1]);
+    assert_eq!(storage.view_head(1, person, record(1)).unwrap(), head(rec, 7, true));
+    let held = storage.view_cells(rec, person).unwrap().unwrap();
+    assert_eq!(held.len(), view("person").columns.len());
+    assert_eq!(held.iter().filter(|cell| **cell == text("b")).count(), 1);
+    assert!(matches!(storage.view_cells(rec, 99), Err(StoreError::NoType { .. })));
+    assert!(matches!(storage.view_update_cells(rec, 99, &row(&cells)), Err(StoreError::NoType { .. })));
 }
 
 fn words_follow_their_row(storage: &mut dyn Storage) {
