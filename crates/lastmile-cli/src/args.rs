@@ -104,6 +104,9 @@ pub struct DataDir {
     /// Folder of the data [default: LASTMILE_DIR, else the user's data folder]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+    /// File with the key of an encrypted device: 64 hexadecimal digits [default: LASTMILE_KEY_FILE, else not encrypted]
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
 }
 
 impl DataDir {
@@ -111,6 +114,12 @@ impl DataDir {
     #[must_use]
     pub fn resolve(&self, holder: Holder) -> Option<PathBuf> {
         dirs::resolve(self.dir.clone(), holder)
+    }
+
+    /// Returns the file with a device's key, if one was named.
+    #[must_use]
+    pub fn key_file(&self) -> Option<PathBuf> {
+        self.key_file.clone().or_else(dirs::key_file)
     }
 }
 

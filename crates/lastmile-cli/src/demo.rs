@@ -22,7 +22,7 @@ use crate::messages::key;
 use crate::output::Output;
 
 pub use devices::Devices;
-pub use figures::Figures;
+pub use figures::{Figures, lost};
 
 /// What a run is made of.
 #[derive(Debug, Clone)]
@@ -170,7 +170,7 @@ pub async fn run(plan: &Plan, output: &mut Output) -> Result<(Summary, Ledger), 
 
     let mut reader = relay.reader().await?;
     let figures = Figures::read(&mut reader, &dataset)?;
-    let lost = figures::lost(&mut reader, &ledger)?;
+    let missing = lost(&mut reader, &ledger)?;
     let duplicates = figures::links(&mut reader)?;
     let quarantined = reader.counts(None)?.quarantined;
     let differing = if city { 0 } else { devices.compare(&mut reader, output).await? };
@@ -188,7 +188,7 @@ pub async fn run(plan: &Plan, output: &mut Output) -> Result<(Summary, Ledger), 
         duplicates,
         conflicts: done.resolved,
         quarantined,
-        lost,
+        lost: missing,
         differing,
         seconds: (began.elapsed().as_secs_f64() * 10.0).round() / 10.0,
     };

@@ -24,6 +24,15 @@ impl Holder {
 /// The variable that names the folder where `--dir` does not.
 pub const VARIABLE: &str = "LASTMILE_DIR";
 
+/// The variable that names the file with a device's key where `--key-file` does not.
+pub const KEY_VARIABLE: &str = "LASTMILE_KEY_FILE";
+
+/// Returns the file with a device's key that the environment names.
+#[must_use]
+pub fn key_file() -> Option<PathBuf> {
+    std::env::var_os(KEY_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 /// Returns the folder: `given`, else `LASTMILE_DIR`, else the user's data folder of this system; `None` if the system
 /// names none.
 #[must_use]

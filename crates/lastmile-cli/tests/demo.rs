@@ -3,10 +3,15 @@
 
 use std::io::sink;
 use std::path::Path;
+use std::sync::Arc;
 
 use lastmile_cli::demo::{self, Plan, Summary};
 use lastmile_cli::messages::Language;
 use lastmile_cli::output::Output;
+use lastmile_model::Catalogue;
+use lastmile_store::sqlite::{self, OpenOptions, SqliteStorage};
+use lastmile_store::storage::Strand;
+use lastmile_store::{Durability, Reader, Store};
 use lastmile_testkit::acceptance::{Ledger, Scale};
 
 fn run(scale: Scale, seed: u64, folder: &Path, without: Option<usize>) -> (Summary, Ledger) {
@@ -18,7 +23,7 @@ fn run(scale: Scale, seed: u64, folder: &Path, without: Option<usize>) -> (Summa
 }
 
 #[test]
-fn three_seeds_of_a_community_give_exactly_the_ledgers_figures() {
+fn three_seeds_of_a_community_give_exactly_the_ledgers_figures_and_a_deleted_blob_shows() {
     for seed in 1..=3 {
         let folder = tempfile::tempdir().unwrap();
         let (summary, ledger) = run(Scale::Community, seed, folder.path(), None);
@@ -28,7 +33,46 @@ fn three_seeds_of_a_community_give_exactly_the_ledgers_figures() {
         assert_eq!((summary.pairings, summary.pairings_of, summary.teams), (3, 3, 2), "seed {seed}");
         assert_eq!((summary.lost, summary.differing, summary.quarantined), (0, 0, 0), "seed {seed}");
         assert_eq!(summary.duplicates, ledger.duplicates.len(), "seed {seed}");
+        let gone = delete_a_blob(&folder.path().join("relay/relay.db"));
+        let mut reader = relay_reader(&folder.path().join("relay/relay.db"));
+        let lost = demo::lost(&mut reader, &ledger).unwrap();
+        assert!((1..=gone).contains(&lost), "seed {seed}: {gone} changes are gone, {lost} records are named as lost");
     }
+}
+
+fn relay_reader(database: &Path) -> Reader {
+    let storage = SqliteStorage::open_reader(database, &OpenOptions::default(), Catalogue::builtin()).unwrap();
+    Reader::new(storage, Arc::new(Catalogue::builtin().clone())).unwrap()
+}
+
+/// Deletes the last blob of the longest log, as if it had never come, and builds the views anew. Returns how many changes went.
+fn delete_a_blob(database: &Path) -> usize {
+    let catalogue = Catalogue::builtin();
+    let mut storage = sqlite::open(database, &OpenOptions::default(), catalogue).unwrap();
+    let longest = storage.strands().unwrap().into_iter().max_by_key(|strand| strand.changes).unwrap();
+    let (first, last, _) = *storage.blob_list(longest.no).unwrap().last().unwrap();
+    let blob = storage.blob_with(longest.no, first).unwrap().unwrap();
+    let batch = lastmile_log::unpack(&blob.packed, 1 << 24).unwrap();
+    let changes: usize = batch.commits.iter().map(|commit| commit.header.changes.len()).sum();
+    assert_eq!(last, longest.head);
+    storage.begin(Durability::Full).unwrap();
+    storage.remove_blob(longest.no, first).unwrap();
+    let (head, chain) = (first - 1, batch.prev);
+    storage
+        .put_strand(&Strand {
+            head,
+            chain,
+            sealed: head,
+            sealed_chain: chain,
+            viewed: head,
+            changes: longest.changes - u64::try_from(changes).unwrap(),
+            ..longest
+        })
+        .unwrap();
+    storage.commit().unwrap();
+    let mut store = Store::new(storage, Arc::new(catalogue.clone())).unwrap();
+    store.rebuild(&mut |_, _| {}).unwrap();
+    changes
 }
 
 #[test]

@@ -69,11 +69,17 @@ fn gives_json_for_machines() {
 }
 
 #[test]
-fn says_honestly_what_a_build_cannot_do() {
-    let author = "ab".repeat(16);
-    let output = lastmile(&["inspect", "--commits", &format!("{author}:1")]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(err(&output).contains("`inspect --commits` is not available"), "{}", err(&output));
+fn a_key_that_is_none_or_not_for_the_relay_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    std::fs::write(&file, "張三").unwrap();
+    let (folder, file) = (folder.path().to_str().unwrap(), file.to_str().unwrap());
+    let output = lastmile(&["device", "status", "--dir", folder, "--key-file", file]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(err(&output).contains("holds no key") && err(&output).contains("64 hexadecimal digits"), "{}", err(&output));
+    let output = lastmile(&["office", "duplicates", "--dir", folder, "--key-file", file]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("belongs to devices"), "{}", err(&output));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use lastmile_model::{AuthorId, Catalogue, RecordId, Scope};
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
 
 use crate::StoreError;
 use crate::columns::ViewTable;
@@ -323,7 +324,11 @@ impl Storage for SqliteStorage {
 
     fn size(&self) -> Result<u64, StoreError> {
         let pages = self.connection.query_row("PRAGMA page_count", [], |row| row.get::<_, u64>(0));
-        let bytes = self.connection.query_row("PRAGMA page_size", [], |row| row.get::<_, u64>(0));
+        // SQLCipher answers this pragma with a text.
+        let bytes = self.connection.query_row("PRAGMA page_size", [], |row| match row.get_ref(0)? {
+            ValueRef::Text(digits) => Ok(str::from_utf8(digits).ok().and_then(|text| text.parse().ok()).unwrap_or(0)),
+            _ => row.get::<_, u64>(0),
+        });
         match (pages, bytes) {
             (Ok(pages), Ok(bytes)) => Ok(pages.saturating_mul(bytes)),
             (Err(error), _) | (_, Err(error)) => Err(explain("reading the size", &self.layout.path, error)),

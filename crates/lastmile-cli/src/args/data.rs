@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::DataDir;
 use super::device::Selection;
-use super::values::{Commits, PlaceCode, RecordRef};
+use super::values::{PlaceCode, RecordRef};
 use crate::roster::Encoding;
 
 /// `lastmile rebuild`.
@@ -54,9 +54,6 @@ pub struct Inspect {
     /// A record
     #[arg(long, value_name = "ID")]
     pub record: Option<RecordRef>,
-    /// Commits: AUTHOR:17, AUTHOR:17-20 or AUTHOR:17-
-    #[arg(long, value_name = "COMMITS")]
-    pub commits: Option<Commits>,
     /// The fields of a record type; of all types without a name
     #[arg(long, value_name = "TYPE", num_args = 0..=1, default_missing_value = "")]
     pub fields: Option<String>,

@@ -17,7 +17,7 @@ use lastmile_store::storage::Cell as ViewCell;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::opened::{client_error, find_record, folder, reader, replica, runtime, store_error};
+use super::opened::{client_error, find_record, folder, reader, replica, replica_options, runtime, store_error};
 use super::shown::{cell_json, cell_text, instant, label, origin_json, record_json, value_json, value_text};
 use crate::args::device::{Add, Device, Edit, Find, History, Init, List, Selection, Show, Status, Sync, Watch};
 use crate::args::values::{Comparison, Condition, FieldEdit};
@@ -63,8 +63,9 @@ fn init(args: &Init, output: &mut Output) -> Result<Exit, CliError> {
     let place = folder(&args.data, Holder::Device)?;
     let name = args.name.clone().unwrap_or_else(|| "device".to_owned());
     let language = output.messages().language();
+    let options = replica_options(&args.data)?;
     let replica = runtime()?
-        .block_on(Replica::enrol(&place, &invite, &name, ReplicaOptions::default()))
+        .block_on(Replica::enrol(&place, &invite, &name, options))
         .map_err(|error| client_error(error, language))?;
     let author = replica.author();
     let scopes: Vec<String> =
@@ -481,7 +482,7 @@ fn sync(args: &Sync, output: &mut Output) -> Result<Exit, CliError> {
     let language = output.messages().language();
     let failed = |error| client_error(error, language);
     let place = folder(&args.data, Holder::Device)?;
-    let options = ReplicaOptions { timeout: Duration::from_secs(args.timeout), ..ReplicaOptions::default() };
+    let options = ReplicaOptions { timeout: Duration::from_secs(args.timeout), ..replica_options(&args.data)? };
     let replica = Replica::open(&place, options).map_err(failed)?;
     if let Some(file) = &args.to {
         let report = replica.export_bundle(file).map_err(failed)?;

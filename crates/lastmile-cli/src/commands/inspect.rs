@@ -11,7 +11,7 @@ use lastmile_protocol::{BadFrame, Frame};
 use lastmile_store::Reader;
 use serde_json::{Value as Json, json};
 
-use super::opened::{file_of, find_record, reader, reader_of, store_error};
+use super::opened::{file_of, find_record, key_for, reader, reader_of, store_error};
 use super::shown::{instant, label, origin_json, value_json, value_text};
 use crate::args::data::Inspect;
 use crate::args::values::RecordRef;
@@ -30,7 +30,11 @@ const CHUNK_KIND: usize = 8;
 /// Looks into what was named.
 pub(super) fn run(args: &Inspect, output: &mut Output) -> Result<Exit, CliError> {
     if let Some(file) = &args.file {
-        return of_file(file, output);
+        // An encrypted replica looks like noise; whoever names its key means it.
+        return match key_for(&args.data, file)? {
+            Some(key) => of_replica(file, Some(key), output),
+            None => of_file(file, output),
+        };
     }
     if let Some(id) = &args.record {
         return of_record(&mut reader(&args.data, Holder::Device)?, id, output);
@@ -38,14 +42,11 @@ pub(super) fn run(args: &Inspect, output: &mut Output) -> Result<Exit, CliError>
     if let Some(name) = &args.fields {
         return of_fields(name, output);
     }
-    if args.commits.is_some() {
-        return Err(CliError::unavailable("inspect --commits"));
-    }
     if args.authors {
         return of_authors(&mut reader(&args.data, Holder::Device)?, output);
     }
     let file = file_of(&args.data, Holder::Device)?;
-    of_replica(&file, output)
+    of_replica(&file, key_for(&args.data, &file)?, output)
 }
 
 fn malformed(file: &Path, reason: impl std::fmt::Display) -> CliError {
@@ -58,7 +59,7 @@ fn of_file(file: &Path, output: &mut Output) -> Result<Exit, CliError> {
     let mut start = Vec::new();
     std::io::Read::read_to_end(&mut std::io::Read::take(&mut open, 16), &mut start).map_err(reading)?;
     if start.starts_with(SQLITE) {
-        return of_replica(file, output);
+        return of_replica(file, None, output);
     }
     let mut bytes = start;
     std::io::Read::read_to_end(&mut std::io::Read::take(&mut open, MOST), &mut bytes).map_err(reading)?;
@@ -270,8 +271,8 @@ fn of_change(file: &Path, bytes: &[u8], output: &mut Output) -> Result<Exit, Cli
     Ok(Exit::Done)
 }
 
-fn of_replica(file: &Path, output: &mut Output) -> Result<Exit, CliError> {
-    let mut reader = reader_of(file).map_err(store_error)?;
+fn of_replica(file: &Path, key: Option<[u8; 32]>, output: &mut Output) -> Result<Exit, CliError> {
+    let mut reader = reader_of(file, key).map_err(store_error)?;
     let counts = reader.counts(None).map_err(store_error)?;
     let logs = reader.logs().map_err(store_error)?;
     let bytes = std::fs::metadata(file).map_err(|error| CliError::reading(file, error))?.len();

@@ -8,7 +8,7 @@ use lastmile_store::sqlite::{self, OpenOptions};
 use lastmile_store::{Rebuilt, Store, StoreError};
 use serde_json::json;
 
-use super::opened::{file_of, store_error};
+use super::opened::{file_of, key_for, store_error};
 use super::written::writing;
 use crate::args::data::{Check, Rebuild};
 use crate::dirs::Holder;
@@ -19,9 +19,9 @@ use crate::output::{Column, Output, Table};
 /// How many changes the views follow in one transaction.
 const AT_ONCE: u64 = 50_000;
 
-fn open(file: &Path) -> Result<Store, StoreError> {
+fn open(file: &Path, key: Option<[u8; 32]>) -> Result<Store, StoreError> {
     let catalogue = Catalogue::builtin();
-    let storage = sqlite::open(file, &OpenOptions::default(), catalogue)?;
+    let storage = sqlite::open(file, &OpenOptions { key, ..OpenOptions::default() }, catalogue)?;
     Store::new(storage, Arc::new(catalogue.clone()))
 }
 
@@ -35,9 +35,10 @@ fn rebuilt(store: &mut Store, word: Key, output: &Output) -> Result<Rebuilt, Sto
 /// Builds the views anew, or beside the present ones.
 pub(super) fn rebuild(args: &Rebuild, output: &mut Output) -> Result<Exit, CliError> {
     let file = file_of(&args.data, Holder::Relay)?;
-    let mut store = open(&file).map_err(store_error)?;
+    let key = key_for(&args.data, &file)?;
+    let mut store = open(&file, key).map_err(store_error)?;
     if args.compare {
-        let result = compared(&file, output)?;
+        let result = compared(&file, key, output)?;
         output.json(&document(&result))?;
         let changes = [("changes", result.changes.to_string())];
         let same = result.before == result.after;
@@ -73,7 +74,7 @@ impl Drop for Aside {
 }
 
 /// Copies the file, whose writer's lock the caller holds, and builds the copy's views anew.
-fn compared(file: &Path, output: &Output) -> Result<Rebuilt, CliError> {
+fn compared(file: &Path, key: Option<[u8; 32]>, output: &Output) -> Result<Rebuilt, CliError> {
     let aside = Aside(file.with_file_name(format!("compare-{}.tmp", std::process::id())));
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
@@ -90,7 +91,7 @@ fn compared(file: &Path, output: &Output) -> Result<Rebuilt, CliError> {
             std::fs::copy(&from, &to).map_err(|error| writing(&to, error))?;
         }
     }
-    let mut copy = open(&aside.0.join("copy.db")).map_err(store_error)?;
+    let mut copy = open(&aside.0.join("copy.db"), key).map_err(store_error)?;
     while copy.follow_views(AT_ONCE).map_err(store_error)? {}
     rebuilt(&mut copy, key!("data.comparing"), output).map_err(store_error)
 }
@@ -100,7 +101,8 @@ pub(super) fn check(args: &Check, output: &mut Output) -> Result<Exit, CliError>
     let file = file_of(&args.data, Holder::Relay)?;
     let mut findings: Vec<(String, String)> = Vec::new();
     let mut compared_with = None;
-    match open(&file).and_then(|mut store| {
+    let key = key_for(&args.data, &file)?;
+    match open(&file, key).and_then(|mut store| {
         let total = store.reader()?.counts(None)?.held();
         let bar = output.progress::<&str>(Some(total), key!("data.checking"), &[]);
         let found = store.check(&mut |done, _| bar.reach(done))?;
@@ -109,7 +111,7 @@ pub(super) fn check(args: &Check, output: &mut Output) -> Result<Exit, CliError>
         Ok((store, found)) => {
             findings.extend(found.into_iter().map(|finding| (finding.kind.to_owned(), finding.text)));
             if args.full && findings.is_empty() {
-                let result = compared(&file, output)?;
+                let result = compared(&file, key, output)?;
                 if result.before != result.after {
                     findings.push(("views".to_owned(), "the views do not show what the logs say".to_owned()));
                 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lastmile_client::{ClientError, Replica, ReplicaOptions};
-use lastmile_model::{Catalogue, RecordId, Scope};
+use lastmile_model::{Catalogue, ChangeHash, RecordId, Scope};
 use lastmile_store::query::{Query, Test};
 use lastmile_store::sqlite::{OpenOptions, SqliteStorage};
 use lastmile_store::storage::Cell;
@@ -28,6 +28,9 @@ pub(super) fn store_error(error: StoreError) -> CliError {
         StoreError::Newer { path, .. } => new(Exit::Storage, key!("error.newer")).with("file", path.display()),
         StoreError::NotAReplica { path } => {
             new(Exit::NotFound, key!("error.not_a_replica")).with("file", path.display())
+        }
+        StoreError::NoEncryption => {
+            CliError::new(Exit::Storage, key!("error.no_encryption")).cure(key!("cure.no_encryption"))
         }
         StoreError::WrongKey { path } => new(Exit::Storage, key!("error.wrong_key")).with("file", path.display()),
         StoreError::NoType { name } => new(Exit::NotFound, key!("error.no_type")).with("type", name),
@@ -82,18 +85,39 @@ pub(super) fn client_error(error: ClientError, language: Language) -> CliError {
 
 /// The folder that a command's options name.
 pub(super) fn folder(data: &DataDir, holder: Holder) -> Result<PathBuf, CliError> {
+    if holder == Holder::Relay && data.key_file.is_some() {
+        return Err(CliError::new(Exit::Usage, key!("error.relay_has_no_key")));
+    }
     data.resolve(holder).ok_or_else(|| CliError::new(Exit::Usage, key!("error.no_folder")))
+}
+
+/// Reads the key of an encrypted device, if a file with one is named.
+pub(super) fn key_of(data: &DataDir) -> Result<Option<[u8; 32]>, CliError> {
+    let Some(file) = data.key_file() else { return Ok(None) };
+    let text = std::fs::read_to_string(&file).map_err(|error| CliError::reading(&file, error))?;
+    let key: ChangeHash = text.trim().parse().map_err(|_| {
+        CliError::new(Exit::Refused, key!("error.bad_key_file"))
+            .with("file", file.display())
+            .cure(key!("cure.bad_key_file"))
+    })?;
+    Ok(Some(key.0))
+}
+
+/// How a device of this command is opened.
+pub(super) fn replica_options(data: &DataDir) -> Result<ReplicaOptions, CliError> {
+    Ok(ReplicaOptions { key: key_of(data)?, ..ReplicaOptions::default() })
 }
 
 /// Opens the device's replica.
 pub(super) fn replica(data: &DataDir, output: &Output) -> Result<Replica, CliError> {
     let folder = folder(data, Holder::Device)?;
-    Replica::open(&folder, ReplicaOptions::default()).map_err(|error| client_error(error, output.messages().language()))
+    Replica::open(&folder, replica_options(data)?)
+        .map_err(|error| client_error(error, output.messages().language()))
 }
 
 /// The database of a device or a relay, whichever the folder holds.
 pub(super) fn file_of(data: &DataDir, holder: Holder) -> Result<PathBuf, CliError> {
-    let folder = folder(data, holder)?;
+    let folder = data.resolve(holder).ok_or_else(|| CliError::new(Exit::Usage, key!("error.no_folder")))?;
     let file = [folder.join("replica.db"), folder.join("relay.db")].into_iter().find(|file| file.exists());
     file.ok_or_else(|| {
         CliError::new(Exit::NotFound, key!("error.no_replica"))
@@ -102,16 +126,22 @@ pub(super) fn file_of(data: &DataDir, holder: Holder) -> Result<PathBuf, CliErro
     })
 }
 
+/// The key that opens a file: a device's; the relay's file has none.
+pub(super) fn key_for(data: &DataDir, file: &Path) -> Result<Option<[u8; 32]>, CliError> {
+    if file.ends_with("replica.db") { key_of(data) } else { Ok(None) }
+}
+
 /// Opens a reader on a replica's file.
-pub(super) fn reader_of(file: &Path) -> Result<Reader, StoreError> {
+pub(super) fn reader_of(file: &Path, key: Option<[u8; 32]>) -> Result<Reader, StoreError> {
     let catalogue = Catalogue::builtin();
-    let storage = SqliteStorage::open_reader(file, &OpenOptions::default(), catalogue)?;
+    let storage = SqliteStorage::open_reader(file, &OpenOptions { key, ..OpenOptions::default() }, catalogue)?;
     Reader::new(storage, Arc::new(catalogue.clone()))
 }
 
 /// Opens a reader on the replica of a device or a relay, whichever the folder holds.
 pub(super) fn reader(data: &DataDir, holder: Holder) -> Result<Reader, CliError> {
-    reader_of(&file_of(data, holder)?).map_err(store_error)
+    let file = file_of(data, holder)?;
+    reader_of(&file, key_for(data, &file)?).map_err(store_error)
 }
 
 /// A runtime for the commands that speak with others.

@@ -68,7 +68,10 @@ impl Figures {
 }
 
 /// Counts the records of the ledger that no view of the relay shows.
-pub(super) fn lost(reader: &mut Reader, ledger: &Ledger) -> Result<usize, DemoError> {
+///
+/// # Errors
+/// When the storage fails.
+pub fn lost(reader: &mut Reader, ledger: &Ledger) -> Result<usize, DemoError> {
     let mut lost = 0;
     for name in ledger.record_types() {
         let mut shown: BTreeSet<RecordId> = BTreeSet::new();

@@ -80,7 +80,11 @@ fn compile(query: &Query, view: &ViewTable) -> Result<Compiled, StoreError> {
     match &query.within {
         // Every index begins with the scope: one look into each scope is less than a walk over all rows.
         Within::All if query.find.is_none() && seeks(query, view) => {
-            conditions.push("v._scope IN (SELECT no FROM scope)".to_owned());
+            conditions.push(format!(
+                "v._scope IN (WITH RECURSIVE held (no) AS (SELECT min(_scope) FROM v_{name} UNION ALL \
+                 SELECT (SELECT min(_scope) FROM v_{name} WHERE _scope > no) FROM held WHERE no IS NOT NULL) \
+                 SELECT no FROM held WHERE no IS NOT NULL)"
+            ));
         }
         Within::All => {}
         // A whole scope is one range of row numbers, already in order; the index by id would give it in another one.

@@ -26,6 +26,14 @@ pub(crate) fn sqlite() -> Engine {
     Engine { storage, _folder: Some(folder) }
 }
 
+#[cfg(feature = "encryption")]
+pub(crate) fn encrypted() -> Engine {
+    let folder = tempfile::tempdir().unwrap();
+    let options = OpenOptions { key: Some([7; 32]), without_search: false };
+    let storage = sqlite::open(&folder.path().join("replica.db"), &options, Catalogue::builtin()).unwrap();
+    Engine { storage, _folder: Some(folder) }
+}
+
 pub(crate) fn memory() -> Engine {
     Engine { storage: Box::new(MemoryStorage::new(Catalogue::builtin())), _folder: None }
 }

@@ -6,7 +6,7 @@ use lastmile_store::storage::{
 
 use crate::engines::{NONE, add_scopes, author, chain, record, scope, strand, write};
 
-over_both_engines!(
+over_every_engine!(
     settings_are_replaced,
     scopes_are_numbered_from_one,
     a_strand_keeps_where_it_began,

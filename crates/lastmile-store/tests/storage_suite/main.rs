@@ -3,10 +3,14 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 /// Makes a test of each behaviour for each engine.
-macro_rules! over_both_engines {
+macro_rules! over_every_engine {
     ($($behaviour:ident),* $(,)?) => {
         mod sqlite {
             $(#[test] fn $behaviour() { super::$behaviour(&mut *crate::engines::sqlite().storage); })*
+        }
+        #[cfg(feature = "encryption")]
+        mod encrypted {
+            $(#[test] fn $behaviour() { super::$behaviour(&mut *crate::engines::encrypted().storage); })*
         }
         mod memory {
             $(#[test] fn $behaviour() { super::$behaviour(&mut *crate::engines::memory().storage); })*

@@ -8,7 +8,7 @@ use lastmile_store::storage::{Cell, Storage};
 
 use crate::engines::{NONE, bytes, ids, insert, rows, text, try_rows, type_no, write};
 
-over_both_engines!(
+over_every_engine!(
     conditions_compare_as_sql_does,
     sets_hold_their_elements,
     all_conditions_must_hold,

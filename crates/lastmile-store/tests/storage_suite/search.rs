@@ -6,7 +6,7 @@ use lastmile_store::storage::Storage;
 
 use crate::engines::{NONE, ids, insert_found, text, type_no, write};
 
-over_both_engines!(
+over_every_engine!(
     phrases_find_what_they_say,
     a_search_is_narrowed_like_any_query,
     what_is_not_searchable_is_not_found,

@@ -10,7 +10,7 @@ use lastmile_store::storage::{
 
 use crate::engines::{add_scopes, author, chain, ids, insert, record, scope, strand, type_no, write};
 
-over_both_engines!(
+over_every_engine!(
     a_rollback_leaves_nothing,
     a_writer_sees_its_own_work,
     a_reader_sees_committed_work_only,

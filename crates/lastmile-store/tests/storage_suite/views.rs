@@ -10,7 +10,7 @@ use crate::engines::{
     NONE, add_scopes, bytes, cells, ids, insert, insert_found, record, rows, text, type_no, view, write,
 };
 
-over_both_engines!(
+over_every_engine!(
     rows_are_numbered_within_their_scope,
     a_record_has_one_row_in_a_scope,
     an_update_keeps_who_and_where,
