@@ -1,8 +1,10 @@
 //! The commands, one function each.
 
+mod bench;
 mod demo;
 mod device;
 mod export;
+mod generate;
 mod import_roster;
 mod inspect;
 mod maintain;
@@ -15,6 +17,8 @@ mod script;
 mod shown;
 mod written;
 
+pub(crate) use opened::store_error;
+
 use crate::args::Command;
 use crate::args::data::Import;
 use crate::error::{CliError, Exit};
@@ -25,19 +29,18 @@ use crate::output::Output;
 /// # Errors
 /// Fails with what the user is told.
 pub fn dispatch(command: Command, output: &mut Output) -> Result<Exit, CliError> {
-    let name = match command {
-        Command::Import(Import::Roster(args)) => return import_roster::run(&args, output),
-        Command::Demo(args) => return demo::run(&args, output),
-        Command::Generate(_) => "generate",
-        Command::Relay(command) => return relay::run(&command, output),
-        Command::Device(command) => return device::run(&command, output),
-        Command::Office(command) => return office::run(&command, output),
-        Command::Report(args) => return report::run(&args, output),
-        Command::Rebuild(args) => return maintain::rebuild(&args, output),
-        Command::Check(args) => return maintain::check(&args, output),
-        Command::Inspect(args) => return inspect::run(&args, output),
-        Command::Export(command) => return export::run(&command, output),
-        Command::Bench(_) => "bench",
-    };
-    Err(CliError::unavailable(name))
+    match command {
+        Command::Import(Import::Roster(args)) => import_roster::run(&args, output),
+        Command::Demo(args) => demo::run(&args, output),
+        Command::Generate(args) => generate::run(&args, output),
+        Command::Relay(command) => relay::run(&command, output),
+        Command::Device(command) => device::run(&command, output),
+        Command::Office(command) => office::run(&command, output),
+        Command::Report(args) => report::run(&args, output),
+        Command::Rebuild(args) => maintain::rebuild(&args, output),
+        Command::Check(args) => maintain::check(&args, output),
+        Command::Inspect(args) => inspect::run(&args, output),
+        Command::Export(command) => export::run(&command, output),
+        Command::Bench(args) => bench::run(&args, output),
+    }
 }

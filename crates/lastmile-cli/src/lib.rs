@@ -4,11 +4,14 @@
 //! `messages/en.toml`. Standard output carries results only, standard error everything else, so that results can be
 //! piped; `--json` makes results machine-readable. Exit codes are in [`EXITS`].
 
+pub mod actions;
 pub mod args;
+pub mod bench;
 pub mod commands;
 pub mod demo;
 pub mod dirs;
 pub mod error;
+pub mod given;
 mod logging;
 pub mod messages;
 pub mod output;

@@ -76,7 +76,11 @@ fn a_key_that_is_none_or_not_for_the_relay_is_refused() {
     let (folder, file) = (folder.path().to_str().unwrap(), file.to_str().unwrap());
     let output = lastmile(&["device", "status", "--dir", folder, "--key-file", file]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(err(&output).contains("holds no key") && err(&output).contains("64 hexadecimal digits"), "{}", err(&output));
+    assert!(
+        err(&output).contains("holds no key") && err(&output).contains("64 hexadecimal digits"),
+        "{}",
+        err(&output)
+    );
     let output = lastmile(&["office", "duplicates", "--dir", folder, "--key-file", file]);
     assert_eq!(output.status.code(), Some(2));
     assert!(err(&output).contains("belongs to devices"), "{}", err(&output));

@@ -3,7 +3,8 @@
 use lastmile_crdt::Edit;
 use lastmile_model::check::CheckContext;
 use lastmile_model::input::Entry;
-use lastmile_model::{Places, RecordId, Value, check};
+use lastmile_model::problem::{Fault, Problem};
+use lastmile_model::{Key, Places, RecordId, RecordType, Value, check};
 use lastmile_store::{FullRecord, NewCommit, RecordEdit};
 use uuid::Uuid;
 
@@ -116,17 +117,7 @@ impl<'r> Draft<'r> {
             .map_err(ClientError::Invalid)?;
         let pending = self.edits.iter().position(|edit| edit.record == id && edit.record_type == record_type);
         if pending.is_none() {
-            let before: FullRecord = self.replica.record(record_type, id)?;
-            if let (Some(machine), Some(state)) = (&known.states, &before.state)
-                && !lastmile_model::states::allowed(machine, state, kind)
-                && before.conflicts.is_empty()
-            {
-                return Err(ClientError::NotNow {
-                    event: kind.to_owned(),
-                    record_type: record_type.to_owned(),
-                    state: state.clone(),
-                });
-            }
+            allowed_now(known, &self.replica.record(record_type, id)?, kind)?;
         }
         let edits: Vec<Edit> = values.into_iter().map(|(key, value)| Edit::Set { key, value }).collect();
         match pending.and_then(|place| self.edits.get_mut(place)) {
@@ -134,6 +125,44 @@ impl<'r> Draft<'r> {
             None => self.push(record_type, id, false, edits)?,
         }
         Ok(())
+    }
+
+    /// Adds document keys of one record as a program gives them that knows the keys, events among them and under an id of its own.
+    /// They are checked as what a person enters is.
+    ///
+    /// # Errors
+    /// [`ClientError::Invalid`] naming each field that does not fit, or `id` where the type derives another one;
+    /// [`ClientError::NotNow`] when the first event is not possible in the record's state; a store error when an old record is not here.
+    pub fn put(&mut self, record_type: &str, id: RecordId, new: bool, mut entry: Entry) -> Result<(), ClientError> {
+        let (_, known) = self.replica.record_type(record_type)?;
+        let scope = self.replica.scope_for(known)?;
+        self.seal(&mut entry)?;
+        if new {
+            self.with_context(|context| check::validate_new(known, &entry.values, &context.in_scope(&scope)))
+                .map_err(ClientError::Invalid)?;
+            let value_of = |name: &str| entry.values.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+            if known.derive_id(value_of).is_some_and(|derived| derived != id) {
+                let fault = Fault::WrongType { expected: "id as derived from the record's fields" };
+                return Err(ClientError::Invalid(vec![Problem::of_name(known, "id", fault)]));
+            }
+        } else {
+            let before = self.replica.record(record_type, id)?;
+            let shown = |key: &str| before.values.get(key).cloned();
+            self.with_context(|context| {
+                check::validate_edit(known, &entry.values, &entry.removed, &shown, &context.in_scope(&scope))
+            })
+            .map_err(ClientError::Invalid)?;
+            let kinds = entry.values.iter().filter_map(|(key, value)| match Key::parse(key) {
+                Some(Key::Event(_, "kind")) => value.as_str(),
+                _ => None,
+            });
+            if let Some(kind) = kinds.take(1).next() {
+                allowed_now(known, &before, kind)?;
+            }
+        }
+        let removed = entry.removed.into_iter().map(|key| Edit::Remove { key });
+        let edits = entry.values.into_iter().map(|(key, value)| Edit::Set { key, value }).chain(removed).collect();
+        self.push(record_type, id, new, edits)
     }
 
     /// Adds edits as they are, for data that was checked elsewhere.
@@ -186,4 +215,19 @@ impl<'r> Draft<'r> {
         }
         replica.save(commits)
     }
+}
+
+/// Refuses an event that is not possible in the record's state; while people disagree about the record every event is.
+fn allowed_now(known: &RecordType, before: &FullRecord, kind: &str) -> Result<(), ClientError> {
+    if let (Some(machine), Some(state)) = (&known.states, &before.state)
+        && !lastmile_model::states::allowed(machine, state, kind)
+        && before.conflicts.is_empty()
+    {
+        return Err(ClientError::NotNow {
+            event: kind.to_owned(),
+            record_type: known.name.clone(),
+            state: state.clone(),
+        });
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@
 
 mod attach;
 mod authoring;
+pub mod baseline;
 pub mod columns;
 mod counts;
 mod digest;

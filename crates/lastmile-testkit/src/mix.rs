@@ -71,13 +71,19 @@ pub struct Mix {
 /// Makes a mix of about this many records: exactly as many, unless there are too few persons for the participations.
 #[must_use]
 pub fn mix(records: u32, seed: u64) -> Mix {
+    let scope = Places::changsha().get(COMMUNITY).and_then(|place| Scope::community(&place.code).ok());
+    mix_in(scope.expect("a community of the table"), records, seed)
+}
+
+/// Makes a mix in another community; for many communities together, each with a seed of its own.
+#[must_use]
+pub fn mix_in(scope: Scope, records: u32, seed: u64) -> Mix {
     let mut draw = Draw::new(seed, Stream::Mix, 0, 0);
     let calendar = Calendar::new(2025);
     let at = calendar.at(1, 8 * 3600);
-    let scope = Places::changsha().get(COMMUNITY).and_then(|place| Scope::community(&place.code).ok());
     Mix {
         counts: MixCounts::of(records),
-        scope: scope.expect("a community of the table"),
+        scope,
         worker: draw.record(at),
         employers: (0..20).map(|_| draw.record(at)).collect(),
         draw,

@@ -248,12 +248,13 @@ pub struct Watch {
 /// `lastmile device script`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each line is a device command without `lastmile device`, quoted as in a shell; # begins a comment. After each line its
-result is written, with --json as one line of JSON, once it is on disk.
+Each line is one JSON object: what to `do` (add, edit, event, save, show, find, list, status, sync) and its fields;
+docs/device-script.md lists them. Each answer is one line of JSON, with `ok` or `error`, written once the result is on disk.
 
 Examples:
-  lastmile device script day.txt
-  printf 'add person name=张三 kind+=member\\nsync\\n' | lastmile device script - --json")]
+  lastmile device script day.jsonl
+  echo '{\"do\":\"find\",\"type\":\"person\",\"text\":\"张\"}' | lastmile device script -
+  lastmile device script sample/devices/430103005010-1.jsonl --keep-going")]
 pub struct Script {
     /// The file, - for standard input
     #[arg(value_name = "FILE")]

@@ -15,7 +15,6 @@ use lastmile_store::Reader;
 use lastmile_store::query::{Query, Test};
 use lastmile_store::storage::Cell as ViewCell;
 use serde_json::json;
-use uuid::Uuid;
 
 use super::opened::{client_error, find_record, folder, reader, replica, replica_options, runtime, store_error};
 use super::shown::{cell_json, cell_text, instant, label, origin_json, record_json, value_json, value_text};
@@ -548,9 +547,4 @@ fn watch(args: &Watch, output: &mut Output) -> Result<Exit, CliError> {
         replica.close().map_err(|error| client_error(error, language))?;
     }
     Ok(Exit::Done)
-}
-
-/// Reads an acting person's id from a script.
-pub(super) fn acting(text: Option<&str>) -> Option<Uuid> {
-    text.and_then(|text| text.parse().ok())
 }

@@ -19,7 +19,7 @@ use crate::messages::{Language, key};
 use crate::output::Output;
 
 /// Says what a store refused.
-pub(super) fn store_error(error: StoreError) -> CliError {
+pub(crate) fn store_error(error: StoreError) -> CliError {
     let new = |exit, key| CliError::new(exit, key).with("reason", &error);
     let named = match &error {
         StoreError::DiskFull => new(Exit::Storage, key!("error.disk_full")),
@@ -111,8 +111,7 @@ pub(super) fn replica_options(data: &DataDir) -> Result<ReplicaOptions, CliError
 /// Opens the device's replica.
 pub(super) fn replica(data: &DataDir, output: &Output) -> Result<Replica, CliError> {
     let folder = folder(data, Holder::Device)?;
-    Replica::open(&folder, replica_options(data)?)
-        .map_err(|error| client_error(error, output.messages().language()))
+    Replica::open(&folder, replica_options(data)?).map_err(|error| client_error(error, output.messages().language()))
 }
 
 /// The database of a device or a relay, whichever the folder holds.

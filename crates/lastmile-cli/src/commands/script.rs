@@ -1,6 +1,6 @@
 //! `device script`: JSON lines in, JSON lines out, so that any language can drive a replica.
 //!
-//! Each line is one object with `do`: `add`, `edit`, `event`, `show`, `find`, `list`, `status` or `sync`. Its answer is one line with `ok`
+//! Each line is one object with `do`: `add`, `edit`, `event`, `save`, `show`, `find`, `list`, `status` or `sync`. Its answer is one line with `ok`
 //! and the result, or with `error`, written once the result is on disk.
 
 use std::io::{BufRead as _, Write as _};
@@ -8,16 +8,19 @@ use std::path::Path;
 
 use lastmile_client::Replica;
 use lastmile_model::input::Entry;
-use lastmile_model::{RecordId, input};
+use lastmile_model::problem::{Fault, Problem};
+use lastmile_model::{FieldKind, RecordId, RecordType, input};
 use lastmile_store::query::Query;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
+use uuid::Uuid;
 
-use super::device::{acting, with_context};
+use super::device::with_context;
 use super::opened::{client_error, replica, runtime, store_error};
 use super::shown::{cell_json, record_json};
 use crate::args::device::Script;
 use crate::error::{CliError, Exit};
+use crate::given;
 use crate::messages::{Language, key};
 use crate::output::Output;
 
@@ -55,6 +58,14 @@ enum Step {
         #[serde(default)]
         acting: Option<String>,
     },
+    /// Saves several records as one commit, whole or not at all, by their document keys.
+    Save {
+        records: Vec<GivenRecord>,
+        #[serde(default)]
+        acting: Option<String>,
+        #[serde(default)]
+        at_ms: Option<i64>,
+    },
     /// Shows a record.
     Show {
         #[serde(rename = "type")]
@@ -90,6 +101,21 @@ struct Happening {
     kind: String,
     #[serde(default)]
     parts: Map<String, Json>,
+}
+
+/// A record of a `save`: keys with values as [`given`] reads them, keys to remove.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GivenRecord {
+    #[serde(rename = "type")]
+    record_type: String,
+    id: String,
+    #[serde(default)]
+    new: bool,
+    #[serde(default)]
+    set: Map<String, Json>,
+    #[serde(default)]
+    remove: Vec<String>,
 }
 
 const fn few() -> usize {
@@ -145,6 +171,12 @@ fn id_of(text: &str) -> Result<RecordId, CliError> {
     text.parse().map_err(|_| CliError::new(Exit::Refused, key!("error.no_record")).with("id", text))
 }
 
+/// The acting person. One that is no id is an error: nobody would find out later who acted.
+fn acting(text: Option<&str>) -> Result<Option<Uuid>, CliError> {
+    let not_whole = || CliError::new(Exit::Refused, key!("error.whole_id")).with("field", "acting");
+    text.map(|text| text.parse().map_err(|_| not_whole())).transpose()
+}
+
 /// Parts of an event as the texts they are typed as.
 fn parts(parts: &Map<String, Json>) -> Vec<(String, String)> {
     let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -153,6 +185,24 @@ fn parts(parts: &Map<String, Json>) -> Vec<(String, String)> {
 
 fn borrowed(parts: &[(String, String)]) -> Vec<(&str, &str)> {
     parts.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+/// The keys and values of a record of a `save`. An id number stands as plain text and is sealed to the office.
+fn entry_of(kind: &RecordType, record: &GivenRecord) -> Result<Entry, Vec<Problem>> {
+    let mut entry = Entry { removed: record.remove.clone(), ..Entry::default() };
+    let mut problems = Vec::new();
+    for (name, json) in &record.set {
+        let sealed = kind.field(name).is_some_and(|(_, field)| field.kind == FieldKind::IdNumber);
+        match (given::from_json(json), json.as_str()) {
+            (_, Some(plain)) if sealed => match with_context(|context| input::enter(kind, name, plain, context)) {
+                Ok(entered) => entry.sealed.extend(Entry::from(entered).sealed),
+                Err(problem) => problems.push(problem),
+            },
+            (Some(value), _) => entry.values.push((name.clone(), value)),
+            (None, _) => problems.push(Problem::of_name(kind, name, Fault::WrongType { expected: "JSON value" })),
+        }
+    }
+    if problems.is_empty() { Ok(entry) } else { Err(problems) }
 }
 
 fn step_of(
@@ -176,7 +226,7 @@ fn step_of(
                 Ok(entered)
             })
             .map_err(invalid)?;
-            let mut draft = replica.draft(acting(person.as_deref()));
+            let mut draft = replica.draft(acting(person.as_deref())?);
             let id = draft.create(&record_type, Entry::from(entered)).map_err(failed)?;
             for event in &events {
                 draft.event(&record_type, id, &event.kind, &borrowed(&parts(&event.parts))).map_err(failed)?;
@@ -187,14 +237,27 @@ fn step_of(
         Step::Edit { record_type, id, fields, acting: person } => {
             let (_, kind) = known(&record_type)?;
             let entered = with_context(|context| input::enter_json(&kind, &fields, context)).map_err(invalid)?;
-            let mut draft = replica.draft(acting(person.as_deref()));
+            let mut draft = replica.draft(acting(person.as_deref())?);
             draft.edit(&record_type, id_of(&id)?, Entry::from(entered)).map_err(failed)?;
             let saved = draft.save().map_err(failed)?;
             Ok(json!({"changes": saved.iter().map(|one| one.changes).sum::<usize>()}))
         }
         Step::Event { record_type, id, kind, parts: given, acting: person } => {
-            let mut draft = replica.draft(acting(person.as_deref()));
+            let mut draft = replica.draft(acting(person.as_deref())?);
             draft.event(&record_type, id_of(&id)?, &kind, &borrowed(&parts(&given))).map_err(failed)?;
+            let saved = draft.save().map_err(failed)?;
+            Ok(json!({"changes": saved.iter().map(|one| one.changes).sum::<usize>()}))
+        }
+        Step::Save { records, acting: person, at_ms } => {
+            let mut draft = replica.draft(acting(person.as_deref())?);
+            if let Some(at_ms) = at_ms {
+                draft = draft.at(at_ms);
+            }
+            for record in records {
+                let (_, kind) = known(&record.record_type)?;
+                let entry = entry_of(&kind, &record).map_err(invalid)?;
+                draft.put(&record.record_type, id_of(&record.id)?, record.new, entry).map_err(failed)?;
+            }
             let saved = draft.save().map_err(failed)?;
             Ok(json!({"changes": saved.iter().map(|one| one.changes).sum::<usize>()}))
         }
