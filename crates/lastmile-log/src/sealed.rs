@@ -33,7 +33,11 @@ pub enum NotOpened {
 
 /// The office's secret key for sealed values; kept outside the database, wiped from memory when dropped, never printed.
 #[derive(Clone)]
-pub struct OfficeKey(SecretKey);
+pub struct OfficeKey {
+    secret: SecretKey,
+    public: [u8; 32],
+    id: [u8; KEY_ID],
+}
 
 impl fmt::Debug for OfficeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -45,19 +49,21 @@ impl OfficeKey {
     /// Makes the key of these 32 secret random bytes.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(SecretKey::from_bytes(*seed))
+        let secret = SecretKey::from_bytes(*seed);
+        let public = secret.public_key().to_bytes();
+        Self { secret, public, id: key_id(&public) }
     }
 
     /// Returns the 32 secret bytes, for the file or keystore that keeps them; the caller wipes its copy.
     #[must_use]
     pub fn seed(&self) -> [u8; 32] {
-        self.0.to_bytes()
+        self.secret.to_bytes()
     }
 
     /// Returns the public key that devices seal to.
     #[must_use]
-    pub fn public(&self) -> [u8; 32] {
-        self.0.public_key().to_bytes()
+    pub const fn public(&self) -> [u8; 32] {
+        self.public
     }
 
     /// Opens a sealed value.
@@ -70,10 +76,10 @@ impl OfficeKey {
         if *suite != SUITE {
             return Err(NotOpened::Malformed);
         }
-        if id != key_id(&self.public()) {
+        if id != self.id {
             return Err(NotOpened::OtherKey);
         }
-        self.0.unseal(ciphertext).map_err(|_| NotOpened::Altered)
+        self.secret.unseal(ciphertext).map_err(|_| NotOpened::Altered)
     }
 }
 

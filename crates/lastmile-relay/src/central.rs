@@ -41,7 +41,6 @@ pub(crate) struct Central {
     pub contacts: Contacts,
     clock: Clock,
     last_hlc: u64,
-    unsealed: BTreeSet<Scope>,
     /// Authors whose certificates are known to stand in a city's scope.
     introduced: BTreeSet<(Scope, AuthorId)>,
 }
@@ -58,7 +57,6 @@ impl Central {
             contacts,
             clock: Arc::clone(&options.clock),
             last_hlc: 0,
-            unsealed: BTreeSet::new(),
             introduced: BTreeSet::new(),
             store,
             keys,
@@ -81,8 +79,10 @@ impl Central {
                 self.introduce(scope, author)?;
             }
         }
-        self.unsealed.extend(scopes);
-        self.seal_all()
+        for scope in &scopes {
+            self.store.seal(&self.keys.office, scope)?;
+        }
+        Ok(())
     }
 
     pub fn clock(&self) -> Clock {
@@ -132,23 +132,12 @@ impl Central {
         }
     }
 
-    /// Saves commits of the office in one transaction; they travel after [`Central::seal_all`].
-    pub fn save(&mut self, commits: &[NewCommit]) -> Result<Vec<Saved>, RelayError> {
+    /// Saves commits of the office, sealed, in one transaction; settings that belong to them are written in it.
+    pub fn save(&mut self, commits: &[NewCommit], settings: &[(&str, &[u8])]) -> Result<Vec<Saved>, RelayError> {
         for commit in commits {
             self.hold(&commit.scope)?;
         }
-        let saved = self.store.save(&self.keys.office, commits, Durability::Full)?;
-        self.unsealed.extend(commits.iter().map(|commit| commit.scope.clone()));
-        Ok(saved)
-    }
-
-    /// Seals what the office wrote, so that devices receive it.
-    pub fn seal_all(&mut self) -> Result<(), RelayError> {
-        while let Some(scope) = self.unsealed.first().cloned() {
-            self.store.seal(&self.keys.office, &scope)?;
-            self.unsealed.remove(&scope);
-        }
-        Ok(())
+        Ok(self.store.publish(&self.keys.office, commits, settings, Durability::Full)?)
     }
 
     /// Holds a scope; the first time the office's own certificate is written there.
@@ -172,7 +161,7 @@ impl Central {
         for scope in written_at_once(certificate) {
             self.write_certificate(scope, certificate)?;
         }
-        self.seal_all()
+        Ok(())
     }
 
     /// Sees to it that a scope holds the certificate of an author who writes there; devices then receive it before the author's work.
@@ -182,7 +171,6 @@ impl Central {
         }
         if let Some(certificate) = self.trust()?.certificate(author).cloned() {
             self.write_certificate(scope, &certificate)?;
-            self.seal_all()?;
             self.introduced.insert((scope.clone(), author));
         }
         Ok(())
@@ -216,8 +204,7 @@ impl Central {
         let record = RecordId(self.new_id()?);
         let edit = Self::edit("certificate", record, true, edits)?;
         let commit = self.commit(scope, "", vec![edit]);
-        self.store.save(&self.keys.office, &[commit], Durability::Full)?;
-        self.unsealed.insert(scope.clone());
+        self.store.publish(&self.keys.office, &[commit], &[], Durability::Full)?;
         Ok(())
     }
 }

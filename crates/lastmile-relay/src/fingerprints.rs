@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
+use std::thread;
 
 use lastmile_log::fingerprint;
 use lastmile_model::{RecordId, names};
@@ -12,6 +13,12 @@ use lastmile_store::storage::Cell;
 
 use crate::RelayError;
 use crate::central::Central;
+use crate::keys::Keys;
+
+/// The most persons that are looked at in one go.
+const STEP: usize = 2_000;
+/// From how many numbers on a second thread pays.
+const WORTH_A_THREAD: usize = 64;
 
 /// What is known of a person with an id number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,47 +95,75 @@ impl Central {
             self.fingerprints.started = true;
         }
         let mut pairs = Vec::new();
-        let chosen: Vec<(RecordId, u32)> = self.fingerprints.waiting.iter().take(at_most).copied().collect();
-        for (person, scope) in chosen {
-            let known = self.read_known(type_no, person, scope)?;
-            if let Some(twin) = self.fingerprints.note(person, known) {
-                pairs.push((person.min(twin), person.max(twin)));
+        let chosen: Vec<(RecordId, u32)> = self.fingerprints.waiting.iter().take(at_most.min(STEP)).copied().collect();
+        let rows: Vec<Sealed> = chosen
+            .iter()
+            .map(|&(person, scope)| self.read_sealed(type_no, person, scope))
+            .collect::<Result<_, RelayError>>()?;
+        for (waited, known) in chosen.iter().zip(open_all(&self.keys, &rows)) {
+            if let Some(twin) = self.fingerprints.note(waited.0, known) {
+                pairs.push((waited.0.min(twin), waited.0.max(twin)));
             }
-            self.fingerprints.waiting.remove(&(person, scope));
+            self.fingerprints.waiting.remove(waited);
         }
         let linked = if pairs.is_empty() { Vec::new() } else { self.link_pairs(pairs)? };
         Ok((linked, !self.fingerprints.waiting.is_empty()))
     }
 
-    /// Opens the sealed number of a person's row in a scope.
-    fn read_known(&self, type_no: usize, person: RecordId, scope: u32) -> Result<Option<Known>, RelayError> {
+    /// Reads the sealed number and the name of a person's row in a scope.
+    fn read_sealed(&self, type_no: usize, person: RecordId, scope: u32) -> Result<Sealed, RelayError> {
         let query = Query::new(type_no, &["name", "id_no"])
             .filter("id", Test::Is, Cell::Blob(person.as_bytes().to_vec().into()))
             .within(vec![scope]);
-        let mut known = None;
+        let mut read = Sealed { person, name: String::new(), number: None };
         self.reader.query(&query, &mut |row| {
-            if let [name, sealed] = row.cells {
-                known = sealed.blob().and_then(|sealed| self.open(person, name.text(), sealed));
+            if let [name, number] = row.cells {
+                name.text().unwrap_or_default().clone_into(&mut read.name);
+                read.number = number.blob().map(<[u8]>::to_vec);
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        Ok(known)
+        Ok(read)
     }
+}
 
-    fn open(&self, person: RecordId, name: Option<&str>, sealed: &[u8]) -> Option<Known> {
-        match self.keys.value.open(sealed) {
+/// A person's sealed number, not yet opened.
+struct Sealed {
+    person: RecordId,
+    name: String,
+    number: Option<Vec<u8>>,
+}
+
+impl Sealed {
+    fn open(&self, keys: &Keys) -> Option<Known> {
+        match keys.value.open(self.number.as_deref()?) {
             Ok(plain) => {
                 let plain: Vec<u8> =
                     plain.iter().filter(|byte| !byte.is_ascii_whitespace()).map(u8::to_ascii_uppercase).collect();
-                let print = fingerprint(&self.keys.fingerprint, &plain);
-                Some(Known { print, name: names::normal(name.unwrap_or_default()).into_owned() })
+                let print = fingerprint(&keys.fingerprint, &plain);
+                Some(Known { print, name: names::normal(&self.name).into_owned() })
             }
             Err(error) => {
-                tracing::warn!(%person, %error, "a sealed id number does not open");
+                tracing::warn!(person = %self.person, %error, "a sealed id number does not open");
                 None
             }
         }
     }
+}
+
+/// Opens numbers in order, on every core where there are many: each costs a key exchange.
+fn open_all(keys: &Keys, rows: &[Sealed]) -> Vec<Option<Known>> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let open_some = |rows: &[Sealed]| rows.iter().map(|row| row.open(keys)).collect::<Vec<_>>();
+    if cores < 2 || rows.len() < WORTH_A_THREAD {
+        return open_some(rows);
+    }
+    thread::scope(|scope| {
+        let parts = rows.chunks(rows.len().div_ceil(cores));
+        let threads: Vec<_> = parts.map(|part| (part, scope.spawn(move || open_some(part)))).collect();
+        // A thread that ended early leaves its part to this one.
+        threads.into_iter().flat_map(|(part, thread)| thread.join().unwrap_or_else(|_| open_some(part))).collect()
+    })
 }
 
 #[cfg(test)]

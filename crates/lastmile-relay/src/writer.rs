@@ -29,7 +29,7 @@ const GROUP_BYTES: usize = 32 << 20;
 const GATHERED: usize = 1024;
 
 /// How many persons one idle step fingerprints.
-const FINGERPRINT_STEP: usize = 200;
+const FINGERPRINT_STEP: usize = 500;
 
 /// What the writer is asked to do.
 enum Job {
@@ -218,7 +218,7 @@ impl Loop {
     fn finish(&mut self) {
         let now_ms = self.central.now_ms();
         let written = self.central.contacts.write(&mut self.central.store, now_ms);
-        if let Err(error) = written.map_err(RelayError::from).and_then(|()| self.central.seal_all()) {
+        if let Err(error) = written {
             tracing::error!(%error, "the relay could not finish its work");
         }
     }

@@ -1,6 +1,6 @@
 //! Saving: edits become changes, changes a commit, commits a transaction.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use lastmile_crdt::{Base, Edit, Known, evaluate, make_change};
@@ -123,6 +123,32 @@ impl Store {
     ) -> Result<Vec<Saved>, StoreError> {
         let deployment = self.deployment()?.ok_or_else(|| StoreError::damaged("no deployment is set"))?;
         self.transaction(durability, |store| store.save_in_transaction(key, &deployment, commits))
+    }
+
+    /// Saves commits as [`Store::save`] does, seals their logs and writes named settings, all in one transaction: one flush for what
+    /// travels at once.
+    ///
+    /// # Errors
+    /// As [`Store::save`].
+    pub fn publish(
+        &mut self,
+        key: &AuthorKey,
+        commits: &[NewCommit],
+        settings: &[(&str, &[u8])],
+        durability: Durability,
+    ) -> Result<Vec<Saved>, StoreError> {
+        let deployment = self.deployment()?.ok_or_else(|| StoreError::damaged("no deployment is set"))?;
+        let scopes: BTreeSet<&Scope> = commits.iter().map(|commit| &commit.scope).collect();
+        self.transaction(durability, |store| {
+            for (name, value) in settings {
+                store.storage.put_meta(name, value)?;
+            }
+            let saved = store.save_in_transaction(key, &deployment, commits)?;
+            for scope in scopes {
+                store.seal_in_transaction(key, &deployment, scope)?;
+            }
+            Ok(saved)
+        })
     }
 
     fn save_in_transaction(
@@ -313,28 +339,37 @@ impl Store {
     /// When the storage fails.
     pub fn seal(&mut self, key: &AuthorKey, scope: &Scope) -> Result<bool, StoreError> {
         let deployment = self.deployment()?.ok_or_else(|| StoreError::damaged("no deployment is set"))?;
-        let author = key.author(&deployment);
+        let is_sealed = |strand: &Strand| strand.head == strand.sealed;
         let Some(no) = self.index.scope_no(scope) else { return Ok(false) };
-        let strand = self.own_strand(no, author);
+        if is_sealed(&self.own_strand(no, key.author(&deployment))) {
+            return Ok(false);
+        }
+        self.transaction(Durability::Full, |store| store.seal_in_transaction(key, &deployment, scope))
+    }
+
+    fn seal_in_transaction(
+        &mut self,
+        key: &AuthorKey,
+        deployment: &Deployment,
+        scope: &Scope,
+    ) -> Result<bool, StoreError> {
+        let Some(no) = self.index.scope_no(scope) else { return Ok(false) };
+        let mut strand = self.own_strand(no, key.author(deployment));
         if strand.head == strand.sealed {
             return Ok(false);
         }
-        self.transaction(Durability::Full, |store| {
-            store.compact(&strand)?;
-            for (_, last, _) in
-                store.storage.blob_list(strand.no)?.into_iter().filter(|(_, last, _)| *last > strand.sealed)
-            {
-                let chain = store.archive.chain_at(store.storage.as_ref(), strand.no, last)?;
-                let signature = Seal::sign(key, &deployment, scope, last, chain).signature;
-                store.storage.put_seal(&StoredSeal { strand: strand.no, seq: last, chain, signature })?;
-            }
-            let mut strand = strand.clone();
-            strand.sealed = strand.head;
-            strand.sealed_chain = strand.chain;
-            store.storage.put_strand(&strand)?;
-            store.index.keep(strand);
-            Ok(true)
-        })
+        self.compact(&strand)?;
+        let runs = self.storage.blob_list(strand.no)?;
+        for (_, last, _) in runs.into_iter().filter(|(_, last, _)| *last > strand.sealed) {
+            let chain = self.archive.chain_at(self.storage.as_ref(), strand.no, last)?;
+            let signature = Seal::sign(key, deployment, scope, last, chain).signature;
+            self.storage.put_seal(&StoredSeal { strand: strand.no, seq: last, chain, signature })?;
+        }
+        strand.sealed = strand.head;
+        strand.sealed_chain = strand.chain;
+        self.storage.put_strand(&strand)?;
+        self.index.keep(strand);
+        Ok(true)
     }
 
     /// Packs the small runs that stand since the last seal into larger ones.
@@ -352,9 +387,7 @@ impl Store {
             group.push(first);
             bytes = bytes.saturating_add(size);
         }
-        self.join(strand.no, &group)?;
-        self.archive.clear();
-        Ok(())
+        self.join(strand.no, &group)
     }
 
     /// Replaces consecutive runs, by their first commits, with one.
@@ -367,6 +400,8 @@ impl Store {
             self.storage.remove_blob(strand, *first)?;
         }
         let last = commits.last().map_or(*start, |commit| commit.header.seq);
+        // The runs that were joined are no longer what is stored.
+        self.archive.clear();
         self.storage.put_blob(strand, *start, last, &pack(&commits.iter().collect::<Vec<_>>())?)
     }
 }

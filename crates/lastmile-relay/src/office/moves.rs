@@ -82,7 +82,7 @@ impl Central {
 
         let note = note_of("move", why);
         let commits = [self.commit(&home.scope, &note, vec![left]), self.commit(&target, &note, arriving)];
-        self.save(&commits)?;
+        self.save(&commits, &[(MOVES, &number.to_be_bytes())])?;
         Ok(OfficeAnswer::Moved {
             person,
             number,
@@ -117,11 +117,10 @@ impl Central {
         Ok(best.map(|(_, _, home)| home))
     }
 
-    fn next_move(&mut self) -> Result<u64, RelayError> {
+    /// The number of the next move; it counts as given once the move is saved with it.
+    fn next_move(&self) -> Result<u64, RelayError> {
         let last = self.store.setting(MOVES)?.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
-        let next = last.saturating_add(1);
-        self.store.set_setting(MOVES, &next.to_be_bytes())?;
-        Ok(next)
+        Ok(last.saturating_add(1))
     }
 }
 

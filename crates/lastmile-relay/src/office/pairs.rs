@@ -56,7 +56,6 @@ impl Central {
         }
         if !edits.is_empty() {
             self.save_grouped(&note_of("link", CERTAIN), edits)?;
-            self.seal_all()?;
             tracing::info!(pairs = linked.len(), "persons of one id number and one name were linked");
         }
         Ok(linked)
