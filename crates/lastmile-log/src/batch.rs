@@ -8,12 +8,12 @@ mod layout;
 mod pack;
 mod unpack;
 
-use lastmile_model::{AuthorId, ChainHash, ChangeHash, Scope};
+use lastmile_model::{AuthorId, ChainHash, Scope};
 
 pub use pack::{PackError, pack};
 pub use unpack::{BadBatch, unpack};
 
-use crate::commit::{Commit, CommitHeader};
+use crate::commit::{ChangeEntry, Commit, CommitHeader};
 
 /// The most commits of one batch.
 pub const MAX_BATCH_COMMITS: usize = 16_384;
@@ -113,11 +113,11 @@ impl UnpackedBatch {
         pack::pack_places(self, places, &|_| false)
     }
 
-    /// Packs the batch again with the bytes of these changes left out: their stubs keep the chain whole.
+    /// Packs the batch again without the bytes of the changes for which `erased` holds: their stubs keep the chain whole.
     ///
     /// # Errors
     /// [`PackError`] as for [`pack`].
-    pub fn strip(&self, erased: &dyn Fn(&ChangeHash) -> bool) -> Result<Vec<u8>, PackError> {
+    pub fn strip(&self, erased: &dyn Fn(&ChangeEntry) -> bool) -> Result<Vec<u8>, PackError> {
         pack::pack_places(self, 0..self.commits.len(), erased)
     }
 }

@@ -165,6 +165,11 @@ impl Store {
         for new in commits {
             let scope = self.scope_in_transaction(&new.scope)?;
             let mut strand = self.own_strand(scope, author);
+            while strand.viewed < strand.head {
+                // What the views do not show yet would be taken for shown below.
+                self.follow_run(scope, strand.no)?;
+                strand = self.own_strand(scope, author);
+            }
             let seq = strand.head.saturating_add(1);
             let mut entries = Vec::with_capacity(new.edits.len());
             let mut bodies = Vec::with_capacity(new.edits.len());
@@ -292,6 +297,10 @@ impl Store {
         let made = make_change(&base, author, time, salt, &edits)?;
         let entry =
             ChangeEntry { record_type: edit.record_type.clone(), record: edit.record, header: made.change.header() };
+        if self.index.is_erased(scope, author, &entry) {
+            // Everybody else would take it for a stub.
+            return Err(StoreError::Erased { record_type: edit.record_type.clone(), id: edit.record.to_string() });
+        }
         Ok(Some((entry, made.encoded.bytes)))
     }
 

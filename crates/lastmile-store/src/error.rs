@@ -91,6 +91,14 @@ pub enum StoreError {
         /// The id asked for.
         id: String,
     },
+    /// The record was erased; nobody but the office writes about it any more.
+    #[error("not saved: {record_type} {id} was erased")]
+    Erased {
+        /// The type.
+        record_type: String,
+        /// The id.
+        id: String,
+    },
     /// The scope is not on this replica.
     #[error("{scope} is not on this replica")]
     NoScope {

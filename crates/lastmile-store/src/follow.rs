@@ -3,16 +3,17 @@
 //! Changes are grouped by record. A record's only change takes the short way straight into a row; every other record is judged and
 //! evaluated from all its changes, so that the views are a pure function of what the logs hold.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lastmile_crdt::{Known, evaluate};
-use lastmile_model::{AuthorId, Catalogue, ChainHash, RecordId};
+use lastmile_model::{AuthorId, Catalogue, ChainHash, ChangeHash, RecordId};
 
 use crate::StoreError;
 use crate::columns::ViewTable;
 use crate::history::{Archive, OwnedHeld};
 use crate::index::Index;
-use crate::judge::{Authority, Held, Judged, judge, reason};
+use crate::judge::{Authority, Held, Judged, judge, order, reason};
 use crate::project;
 use crate::storage::{Cells, ChangeState, Odd, Position, Storage, ViewRow};
 use crate::verdicts::Verdicts;
@@ -240,17 +241,31 @@ impl Follower<'_> {
     }
 }
 
-/// What evaluation sees: applied changes, and the causality of those kept out of sight. A change held twice, on two branches,
-/// counts once.
+/// What evaluation sees: applied changes, and the causality of those kept out of sight. A change held twice, on two branches, counts
+/// once, and is out of sight if it is so once.
 pub(crate) fn known_changes<'a>(all: &'a [Held<'_>], judged: &'a [Judged]) -> Vec<Known<'a>> {
-    let mut seen = BTreeSet::new();
-    all.iter()
-        .zip(judged)
-        .filter(|(_, judged)| judged.state != ChangeState::Waiting)
-        .filter(|(held, _)| seen.insert(held.entry.header.hash))
-        .map(|(held, judged)| match &judged.change {
-            Some(change) => Known::visible(change),
-            None => Known::hidden(&held.entry.header),
-        })
-        .collect()
+    let mut places: HashMap<ChangeHash, usize> = HashMap::with_capacity(all.len());
+    let mut known: Vec<Known<'a>> = Vec::with_capacity(all.len());
+    for place in order(all) {
+        let (Some(held), Some(judged)) = (all.get(place), judged.get(place)) else { continue };
+        if !judged.placed {
+            continue;
+        }
+        let this = judged.change.as_ref().map_or_else(|| Known::hidden(&held.entry.header), Known::visible);
+        match places.entry(this.hash) {
+            Entry::Vacant(place) => {
+                place.insert(known.len());
+                known.push(this);
+            }
+            Entry::Occupied(place) => {
+                if let Some(earlier) = known.get_mut(*place.get())
+                    && this.change.is_none()
+                    && earlier.change.is_some()
+                {
+                    *earlier = this;
+                }
+            }
+        }
+    }
+    known
 }

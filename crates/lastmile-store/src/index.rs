@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lastmile_log::{Certificate, Segment, Trust, Vector};
+use lastmile_log::{Certificate, ChangeEntry, Segment, Trust, Vector};
 use lastmile_model::{AuthorId, ChainHash, Scope};
 
 use crate::StoreError;
-use crate::storage::{Cut, Storage, Strand};
+use crate::storage::{Cut, Erased, Storage, Strand};
 
 /// The key under which the deployment stands in the settings.
 pub(crate) const DEPLOYMENT: &str = "deployment";
@@ -37,6 +37,8 @@ pub(crate) struct Index {
     pub trust: Option<Trust>,
     /// The stored bytes that `trust` was made of.
     certificates: BTreeSet<Vec<u8>>,
+    /// What erasures name, by scope.
+    pub erased: BTreeMap<u32, BTreeSet<Erased>>,
 }
 
 impl Index {
@@ -60,6 +62,9 @@ impl Index {
         for cut in storage.cuts()? {
             fresh.cuts.entry(cut.strand).or_default().push(cut);
         }
+        for (scope, erased) in storage.erased()? {
+            fresh.erased.entry(scope).or_default().insert(erased);
+        }
         if let Some(bytes) = storage.meta(DEPLOYMENT)? {
             let deployment = crate::settings::read_deployment(&bytes)?;
             let known = self.trust.take().filter(|trust| *trust.deployment() == deployment);
@@ -79,6 +84,21 @@ impl Index {
         }
         *self = fresh;
         Ok(())
+    }
+
+    /// Keeps a certificate that is stored as these bytes.
+    pub fn trust_certificate(&mut self, bytes: Vec<u8>, certificate: Certificate) {
+        if let Some(trust) = &mut self.trust {
+            trust.add(certificate);
+            self.certificates.insert(bytes);
+        }
+    }
+
+    /// Reads everything for another handle on the same storage, without verifying again what this one has verified.
+    pub fn load_beside(&self, storage: &dyn Storage) -> Result<Self, StoreError> {
+        let mut index = Self { trust: self.trust.clone(), certificates: self.certificates.clone(), ..Self::default() };
+        index.reload(storage)?;
+        Ok(index)
     }
 
     /// Inserts or replaces a strand.
@@ -119,6 +139,15 @@ impl Index {
 
     pub fn is_office(&self, author: AuthorId) -> bool {
         self.trust.as_ref().is_some_and(|trust| trust.is_office(author))
+    }
+
+    /// Whether an erasure leaves nothing of this change: it names the change, or the record and the author is none of the office's,
+    /// who alone restates what remains.
+    pub fn is_erased(&self, scope: u32, author: AuthorId, entry: &ChangeEntry) -> bool {
+        self.erased.get(&scope).is_some_and(|erased| {
+            erased.contains(&Erased::Change(entry.header.hash))
+                || (erased.contains(&Erased::Record(entry.record)) && !self.is_office(author))
+        })
     }
 
     /// Cuts a strand into the pieces between forks, up to its last sealed commit.

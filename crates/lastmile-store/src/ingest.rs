@@ -1,5 +1,7 @@
 //! Batches from outside: verified, appended as they came, acknowledged only after the commit.
 
+use std::collections::BTreeSet;
+
 use lastmile_log::{BadBatch, Entry, Seal, UnpackedBatch, Unreadable, unpack};
 use lastmile_model::{AuthorId, ChainHash, Scope};
 
@@ -15,6 +17,9 @@ pub const MAX_BRANCHES: usize = 8;
 
 /// The most bytes of batches without a seal that are kept per author and scope.
 pub const MAX_PENDING_BYTES: usize = 2 << 20;
+
+/// The most batches without a seal that are kept per author and scope.
+pub const MAX_PENDING_BATCHES: usize = 64;
 
 /// A batch as a peer sent it.
 #[derive(Debug, Clone)]
@@ -160,11 +165,15 @@ impl Store {
             return Ok(Outcome::refused(log, Fate::BadSeal));
         }
         let scope = self.scope_in_transaction(&batch.scope)?;
+        let Some((batch, packed)) = self.without_erased(scope, batch, incoming.packed)? else {
+            let limit = lastmile_log::MAX_RAW;
+            return Ok(Outcome::refused(log, Fate::Malformed(BadBatch::TooLarge { limit })));
+        };
         let author = batch.author;
         let (first, last) = (batch.first, batch.last());
         let chains = (batch.chain_of(first), batch.chain_of(last));
         let strands = self.index.strands_of(scope, author).count();
-        let fate = self.place(scope, Verified { batch, packed: incoming.packed, seal }, mode)?;
+        let fate = self.place(scope, Verified { batch, packed, seal }, mode)?;
         let forked = strands > 0 && self.index.strands_of(scope, author).count() > strands;
         let head = match fate {
             Fate::Appended { .. } | Fate::Held => self.head_with(scope, author, (first, last), chains)?,
@@ -221,21 +230,24 @@ impl Store {
             Attach::OtherPast => return Ok(Fate::OtherPast),
             _ => {}
         }
-        let Some(seal) = seal else { return self.keep_pending(scope, &batch, packed) };
-        let (mut strand, from) = match plan {
-            Attach::Extend { strand, from } => (self.index.strand(strand)?.clone(), from),
-            Attach::Fork { strand, from } => {
+        let from = match plan {
+            Attach::Extend { from, .. } | Attach::Fork { from, .. } => from,
+            _ => batch.first,
+        };
+        // A seal before that vouches only for what is held; the rest waits for its own.
+        let Some(seal) = seal.filter(|seal| seal.seq >= from) else {
+            return self.keep_pending(scope, batch, packed, from);
+        };
+        let mut strand = match plan {
+            Attach::Extend { strand, .. } => self.index.strand(strand)?.clone(),
+            Attach::Fork { strand, .. } => {
                 if self.index.strands_of(scope, batch.author).count() >= MAX_BRANCHES {
                     return Ok(Fate::TooManyBranches);
                 }
-                (self.fork(scope, &batch, strand, from)?, from)
+                self.fork(scope, &batch, strand, from)?
             }
-            _ => (self.first_strand(scope, batch.author), batch.first),
+            _ => self.first_strand(scope, batch.author),
         };
-        if seal.seq < from {
-            // The seal vouches only for what is held; the rest waits for its own.
-            return self.keep_pending(scope, &batch, packed);
-        }
         let whole = from == batch.first && seal.seq == batch.last();
         let stored = if whole { packed } else { batch.repack(from, seal.seq)? };
         let changes: u64 = batch
@@ -268,9 +280,8 @@ impl Store {
             self.follow_here(scope, &held)?;
         }
         if seal.seq < batch.last() {
-            let rest = batch.repack(seal.seq.saturating_add(1), batch.last())?;
-            let rest_batch = unpack(&rest, MAX_RAW)?;
-            self.keep_pending(scope, &rest_batch, rest)?;
+            let after = seal.seq.saturating_add(1);
+            self.keep_pending(scope, batch, Vec::new(), after)?;
         }
         Ok(Fate::Appended { commits: seal.seq.saturating_sub(from).saturating_add(1), changes })
     }
@@ -357,21 +368,47 @@ impl Store {
         Ok(Fate::Held)
     }
 
-    fn keep_pending(&mut self, scope: u32, batch: &UnpackedBatch, packed: Vec<u8>) -> Result<Fate, StoreError> {
-        let (author, last) = (batch.author, batch.last());
-        let chain = batch.chain_of(last).unwrap_or(ChainHash::ZERO);
-        let held: Vec<Pending> = self.storage.pendings()?;
-        let of_author = held.iter().filter(|pending| pending.scope == scope && pending.author == author);
-        let bytes: usize = of_author.clone().map(|pending| pending.packed.len()).sum();
-        if of_author.clone().any(|pending| pending.chain == chain && pending.last == last) {
-            return Ok(Fate::Pending);
+    /// Keeps commits `from` on of a batch until a seal covers them; those before are held. A batch that another one holds whole is
+    /// not kept, and a commit that several hold counts once.
+    fn keep_pending(
+        &mut self,
+        scope: u32,
+        batch: UnpackedBatch,
+        packed: Vec<u8>,
+        from: u64,
+    ) -> Result<Fate, StoreError> {
+        let (batch, packed) = if from == batch.first {
+            (batch, packed)
+        } else {
+            let packed = batch.repack(from, batch.last())?;
+            (unpack(&packed, MAX_RAW)?, packed)
+        };
+        let author = batch.author;
+        let mut kept: Vec<(Pending, UnpackedBatch)> = Vec::new();
+        let of_author = |one: &Pending| one.scope == scope && one.author == author;
+        for pending in self.storage.pendings()?.into_iter().filter(of_author) {
+            let theirs = unpack(&pending.packed, MAX_RAW)?;
+            if theirs.chain_of(batch.last()) == Some(batch.head()) {
+                return Ok(Fate::Pending);
+            }
+            if batch.chain_of(theirs.last()) != Some(theirs.head()) {
+                kept.push((pending, theirs));
+            }
         }
-        if bytes.saturating_add(packed.len()) > MAX_PENDING_BYTES {
+        let bytes: usize = kept.iter().map(|(pending, _)| pending.packed.len()).sum();
+        if bytes.saturating_add(packed.len()) > MAX_PENDING_BYTES || kept.len() >= MAX_PENDING_BATCHES {
             // A peer that sends so much without a seal is asked for it again from the sealed head.
             return Ok(Fate::BadSeal);
         }
-        let changes = batch.commits.iter().map(|commit| commit.header.changes.len() as u64).sum();
-        self.storage.put_pending(&Pending { scope, author, first: batch.first, last, chain, changes, packed })?;
+        let (first, last, chain) = (batch.first, batch.last(), batch.head());
+        kept.push((Pending { scope, author, first, last, chain, changes: 0, packed }, batch));
+        self.storage.remove_pending(scope, author)?;
+        let mut counted = BTreeSet::new();
+        for (mut pending, batch) in kept {
+            let new = batch.commits.iter().filter(|commit| counted.insert(commit.chain));
+            pending.changes = new.map(|commit| commit.header.changes.len() as u64).sum();
+            self.storage.put_pending(&pending)?;
+        }
         Ok(Fate::Pending)
     }
 

@@ -48,11 +48,13 @@ pub(crate) struct Judged {
     pub reason: &'static str,
     /// The decoded change, when applied.
     pub change: Option<Change>,
+    /// Whether all its ancestors are known, so that it has a place in the record's history.
+    pub placed: bool,
 }
 
 impl Judged {
     fn odd(state: ChangeState, reason: &'static str) -> Self {
-        Self { state, reason, change: None }
+        Self { state, reason, change: None, placed: true }
     }
 }
 
@@ -86,7 +88,8 @@ fn judge_known(
     headers: &BTreeMap<ChangeHash, &ChangeHeader>,
 ) -> Judged {
     let Some(body) = held.body else { return Judged::odd(ChangeState::Erased, reason::ERASED) };
-    if (authority.is_quarantined)(held.author, held.seq, &held.chain) {
+    // A verdict never names a commit of the office: it could hide itself, and what holds would depend on who looked first.
+    if (authority.is_quarantined)(held.author, held.seq, &held.chain) && !(authority.is_office)(held.author) {
         return Judged::odd(ChangeState::Quarantined, reason::VERDICT);
     }
     if record_type.is_some_and(|record_type| record_type.office_only) && !(authority.is_office)(held.author) {
@@ -108,20 +111,34 @@ fn judge_known(
     if change.deps.is_empty() && !identity_holds(record_type, &held.entry.record_type, record, &change) {
         return Judged::odd(ChangeState::Opaque, reason::WRONG_ID);
     }
-    Judged { state: ChangeState::Applied, reason: "", change: Some(change) }
+    Judged { state: ChangeState::Applied, reason: "", change: Some(change), placed: true }
 }
 
-/// Judges every change of one record, in the order given.
+/// The order in which the changes of a record are looked at, by their places: one that every replica agrees on. It matters where one
+/// hash stands twice, on two branches or in a faulty log.
+pub(crate) fn order(held: &[Held<'_>]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..held.len()).collect();
+    if held.len() > 1 {
+        order.sort_by_key(|&place| {
+            held.get(place).map(|one| (one.entry.header.start_op, one.seq, one.chain, one.position.index()))
+        });
+    }
+    order
+}
+
+/// Judges every change of one record.
 pub(crate) fn judge(record_type: Option<&RecordType>, held: &[Held<'_>], authority: &Authority<'_>) -> Vec<Judged> {
     let mut headers: BTreeMap<ChangeHash, &ChangeHeader> = BTreeMap::new();
     let mut outcomes: Vec<Option<Judged>> = held.iter().map(|_| None).collect();
+    let order = order(held);
     loop {
         let mut progress = false;
-        for (one, outcome) in held.iter().zip(outcomes.iter_mut()) {
+        for &place in &order {
+            let (Some(one), Some(outcome)) = (held.get(place), outcomes.get_mut(place)) else { continue };
             let header = &one.entry.header;
             if outcome.is_none() && header.deps.iter().all(|dep| headers.contains_key(dep)) {
                 *outcome = Some(judge_known(record_type, one, authority, &headers));
-                headers.insert(header.hash, header);
+                headers.entry(header.hash).or_insert(header);
                 progress = true;
             }
         }
@@ -129,8 +146,10 @@ pub(crate) fn judge(record_type: Option<&RecordType>, held: &[Held<'_>], authori
             break;
         }
     }
-    outcomes
-        .into_iter()
-        .map(|outcome| outcome.unwrap_or_else(|| Judged::odd(ChangeState::Waiting, reason::WAITING)))
-        .collect()
+    let waiting = |held: &Held<'_>| match held.body {
+        Some(_) => Judged { placed: false, ..Judged::odd(ChangeState::Waiting, reason::WAITING) },
+        // What it waits for changes nothing about it.
+        None => Judged { placed: false, ..Judged::odd(ChangeState::Erased, reason::ERASED) },
+    };
+    outcomes.into_iter().zip(held).map(|(outcome, held)| outcome.unwrap_or_else(|| waiting(held))).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use lastmile_log::{Certificate, Seal};
-use lastmile_model::RecordId;
+use lastmile_model::{AuthorId, RecordId};
 
 use crate::StoreError;
 use crate::ingest::held_of;
@@ -38,7 +38,23 @@ impl Store {
         let fresh = Verdicts::load(self.storage.as_ref(), &self.catalogue)?;
         let differences = fresh.differences(&self.verdicts);
         self.verdicts = fresh;
-        for (scope, author, from, to) in differences {
+        self.settle_commits(differences)
+    }
+
+    /// Settles every record of what came from authors who turn out to be the office's, then whatever their verdicts decide.
+    pub(crate) fn apply_office(&mut self, authors: &BTreeSet<AuthorId>) -> Result<(), StoreError> {
+        let logs = self.index.by_author.keys().filter(|(_, author)| authors.contains(author));
+        let all: Vec<_> = logs.map(|&(scope, author)| (scope, author, 0, u64::MAX)).collect();
+        if all.is_empty() {
+            return Ok(());
+        }
+        self.settle_commits(all)?;
+        self.apply_verdicts()
+    }
+
+    /// Settles the records of commits in these ranges, as far as the views show them.
+    fn settle_commits(&mut self, ranges: Vec<(u32, AuthorId, u64, u64)>) -> Result<(), StoreError> {
+        for (scope, author, from, to) in ranges {
             let mut concerned: BTreeSet<(usize, RecordId)> = BTreeSet::new();
             let strands: Vec<(u32, u64, u64)> = self
                 .index
@@ -90,7 +106,7 @@ impl Store {
             .index
             .strands
             .values()
-            .filter(|strand| strand.viewed < strand.sealed)
+            .filter(|strand| strand.viewed < strand.head)
             .map(|strand| (!self.index.is_office(strand.author), strand.no))
             .collect();
         if behind.is_empty() {
@@ -103,27 +119,29 @@ impl Store {
         self.transaction(Durability::Refetchable, |store| {
             let mut done = 0u64;
             for (_, scope, no) in order {
-                loop {
-                    let mut strand = store.index.strand(no)?.clone();
-                    if strand.viewed >= strand.sealed {
-                        break;
-                    }
+                while store.index.strand(no)?.viewed < store.index.strand(no)?.head {
                     if done >= at_most {
                         return Ok(true);
                     }
-                    let from = strand.viewed.saturating_add(1);
-                    let run = store.archive.run(store.storage.as_ref(), no, from)?;
-                    let to = run.last().min(strand.sealed);
-                    let held = held_of(&run, no, from, to);
-                    strand.viewed = to;
-                    store.storage.put_strand(&strand)?;
-                    store.index.keep(strand);
-                    store.follow_here(scope, &held)?;
-                    done = done.saturating_add(held.len() as u64);
+                    done = done.saturating_add(store.follow_run(scope, no)?);
                 }
             }
             Ok(false)
         })
+    }
+
+    /// Lets the views follow the next run of a log; returns how many changes it holds.
+    pub(crate) fn follow_run(&mut self, scope: u32, no: u32) -> Result<u64, StoreError> {
+        let mut strand = self.index.strand(no)?.clone();
+        let from = strand.viewed.saturating_add(1);
+        let run = self.archive.run(self.storage.as_ref(), no, from)?;
+        let to = run.last().min(strand.head);
+        let held = held_of(&run, no, from, to);
+        strand.viewed = to;
+        self.storage.put_strand(&strand)?;
+        self.index.keep(strand);
+        self.follow_here(scope, &held)?;
+        Ok(held.len() as u64)
     }
 
     /// Drops every view and makes it again from the logs; `progress` hears changes done and in all.

@@ -200,8 +200,17 @@ impl Reader {
     /// # Errors
     /// When the storage fails or is damaged.
     pub fn new(storage: Box<dyn Storage>, catalogue: Arc<Catalogue>) -> Result<Self, StoreError> {
+        Self::beside(storage, catalogue, &Index::default())
+    }
+
+    /// Takes a storage handle that reads beside another one, whose index need not be verified again.
+    pub(crate) fn beside(
+        storage: Box<dyn Storage>,
+        catalogue: Arc<Catalogue>,
+        other: &Index,
+    ) -> Result<Self, StoreError> {
         let version = storage.data_version()?;
-        let index = Index::load(storage.as_ref())?;
+        let index = other.load_beside(storage.as_ref())?;
         let verdicts = Verdicts::load(storage.as_ref(), &catalogue)?;
         let views = Arc::new(views(&catalogue));
         Ok(Self {

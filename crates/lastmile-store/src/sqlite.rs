@@ -11,6 +11,7 @@ mod views;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lastmile_model::{AuthorId, Catalogue, RecordId, Scope};
 use rusqlite::Connection;
@@ -20,11 +21,14 @@ use crate::StoreError;
 use crate::columns::ViewTable;
 use crate::query::Query;
 use crate::storage::{
-    Blob, Cell, Cut, Durability, Odd, Pending, Position, RowHead, Storage, StoredReceipt, StoredSeal, Strand, ViewRow,
-    Visitor,
+    Blob, Cell, Cut, Durability, Erased, Odd, Pending, Position, RowHead, Storage, StoredReceipt, StoredSeal, Strand,
+    ViewRow, Visitor,
 };
 
 pub use open::{OpenOptions, open};
+
+/// How long emptying the write-ahead log waits for readers: the one writer should not stand still.
+const SCRUB_WAIT: Duration = Duration::from_millis(250);
 
 /// What a handle needs to open another one and to write views.
 #[derive(Debug)]
@@ -257,6 +261,14 @@ impl Storage for SqliteStorage {
         self.read_odds(scope)
     }
 
+    fn put_erased(&mut self, scope: u32, erased: &Erased) -> Result<(), StoreError> {
+        self.write_erased(scope, erased)
+    }
+
+    fn erased(&self) -> Result<Vec<(u32, Erased)>, StoreError> {
+        self.read_erased()
+    }
+
     fn put_extra(&mut self, scope: u32, record: RecordId, position: Position) -> Result<(), StoreError> {
         let sql = "INSERT OR IGNORE INTO extra (scope, record, position) VALUES (?1, ?2, ?3)";
         self.run("noting a change", sql, (scope, record.as_bytes(), position.0)).map(drop)
@@ -311,6 +323,22 @@ impl Storage for SqliteStorage {
 
     fn visit(&self, query: &Query, visitor: &mut Visitor<'_>) -> Result<(), StoreError> {
         self.run_query(query, visitor)
+    }
+
+    fn scrub_words(&mut self, type_no: usize) -> Result<(), StoreError> {
+        self.rewrite_words(type_no)
+    }
+
+    fn scrub(&mut self) -> Result<bool, StoreError> {
+        // `secure_delete` has zeroed what was removed; older pages stand in the write-ahead log until it is emptied.
+        let doing = "emptying the write-ahead log";
+        self.connection.busy_timeout(SCRUB_WAIT).map_err(self.explain(doing))?;
+        let clean = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0).map(|busy| !busy))
+            .map_err(self.explain(doing));
+        self.connection.busy_timeout(open::BUSY_WAIT).map_err(self.explain(doing))?;
+        clean
     }
 
     fn integrity(&self) -> Result<Vec<String>, StoreError> {

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-use lastmile_model::{AuthorId, ChainHash, RecordId, Scope};
+use lastmile_model::{AuthorId, ChainHash, ChangeHash, RecordId, Scope};
 
 use crate::StoreError;
 use crate::query::Query;
@@ -215,6 +215,15 @@ pub struct Odd {
     pub record_type: String,
     /// The record.
     pub record: RecordId,
+}
+
+/// What an erasure names in a scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Erased {
+    /// One change.
+    Change(ChangeHash),
+    /// A record: whatever devices still write about it.
+    Record(RecordId),
 }
 
 /// What identifies a row of a view.
@@ -521,6 +530,18 @@ pub trait Storage: Send {
     /// When the engine fails.
     fn odds(&self, scope: Option<u32>) -> Result<Vec<Odd>, StoreError>;
 
+    /// Remembers what an erasure names; remembering it again does nothing.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn put_erased(&mut self, scope: u32, erased: &Erased) -> Result<(), StoreError>;
+
+    /// Lists what erasures name, by scope.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn erased(&self) -> Result<Vec<(u32, Erased)>, StoreError>;
+
     /// Notes one of several changes of a record, or a change of a record without a row.
     ///
     /// # Errors
@@ -592,6 +613,20 @@ pub trait Storage: Send {
     /// # Errors
     /// When the query names an unknown column or the engine fails.
     fn visit(&self, query: &Query, visitor: &mut Visitor<'_>) -> Result<(), StoreError>;
+
+    /// Makes the search index of a type anew from what it still finds, so that words removed are nowhere in it. Stands in a
+    /// transaction.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn scrub_words(&mut self, type_no: usize) -> Result<(), StoreError>;
+
+    /// Leaves nothing in the engine's files of what committed transactions removed. Stands outside any transaction and waits at
+    /// most a moment for readers; `false` when one of them still holds an older state, so that it has to be tried again.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn scrub(&mut self) -> Result<bool, StoreError>;
 
     /// Checks the engine's own structures; returns what is wrong, nothing when sound.
     ///

@@ -76,7 +76,7 @@ impl Store {
     /// # Errors
     /// When the storage cannot open one.
     pub fn reader(&self) -> Result<Reader, StoreError> {
-        Reader::new(self.storage.reader()?, Arc::clone(&self.catalogue))
+        Reader::beside(self.storage.reader()?, Arc::clone(&self.catalogue), &self.index)
     }
 
     /// The catalogue of record types.
@@ -148,13 +148,18 @@ impl Store {
 
     /// Keeps certificates inside a transaction.
     pub(crate) fn keep_certificates(&mut self, certificates: &[Certificate]) -> Result<(), StoreError> {
-        let Some(trust) = &mut self.index.trust else { return Ok(()) };
-        let deployment = *trust.deployment();
+        let Some(deployment) = self.index.trust.as_ref().map(|trust| *trust.deployment()) else { return Ok(()) };
+        let mut raised = BTreeSet::new();
         for certificate in certificates {
-            self.storage.put_certificate(certificate.author(&deployment), &certificate.encode())?;
-            trust.add(certificate.clone());
+            let (author, bytes) = (certificate.author(&deployment), certificate.encode());
+            self.storage.put_certificate(author, &bytes)?;
+            let before = self.index.is_office(author);
+            self.index.trust_certificate(bytes, certificate.clone());
+            if self.index.is_office(author) != before {
+                raised.insert(author);
+            }
         }
-        Ok(())
+        self.apply_office(&raised)
     }
 
     /// Who may sign what; `None` before a deployment is set.

@@ -41,7 +41,7 @@ pub(crate) fn store_error(error: StoreError) -> CliError {
         StoreError::Damaged { .. } | StoreError::BadBatch(_) => {
             new(Exit::Damage, key!("error.damaged")).cure(key!("cure.damaged"))
         }
-        StoreError::Edit(_) | StoreError::Pack(_) | StoreError::Limit { .. } => {
+        StoreError::Edit(_) | StoreError::Pack(_) | StoreError::Limit { .. } | StoreError::Erased { .. } => {
             new(Exit::Refused, key!("error.not_saved"))
         }
         _ => new(Exit::Storage, key!("error.storage")),

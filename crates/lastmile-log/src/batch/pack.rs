@@ -78,7 +78,7 @@ struct InBatch<'b> {
     batch: &'b UnpackedBatch,
     place: usize,
     header: &'b CommitHeader,
-    erased: &'b dyn Fn(&ChangeHash) -> bool,
+    erased: &'b dyn Fn(&ChangeEntry) -> bool,
 }
 
 impl Source for InBatch<'_> {
@@ -88,7 +88,7 @@ impl Source for InBatch<'_> {
 
     fn body(&self, change: usize) -> Option<&[u8]> {
         let entry = self.header.changes.get(change)?;
-        if (self.erased)(&entry.header.hash) { None } else { self.batch.body(self.place, change) }
+        if (self.erased)(entry) { None } else { self.batch.body(self.place, change) }
     }
 
     fn bodies(&self) -> usize {
@@ -108,7 +108,7 @@ pub fn pack(commits: &[&Commit]) -> Result<Vec<u8>, PackError> {
 pub(super) fn pack_places(
     batch: &UnpackedBatch,
     places: Range<usize>,
-    erased: &dyn Fn(&ChangeHash) -> bool,
+    erased: &dyn Fn(&ChangeEntry) -> bool,
 ) -> Result<Vec<u8>, PackError> {
     let first = places.start;
     let commits = batch.commits.get(places).ok_or(PackError::Empty)?;

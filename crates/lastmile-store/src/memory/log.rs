@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lastmile_model::{AuthorId, ChainHash, RecordId, Scope};
 
 use super::Refused;
-use crate::storage::{Blob, Cut, Odd, Pending, Position, StoredReceipt, StoredSeal, Strand};
+use crate::storage::{Blob, Cut, Erased, Odd, Pending, Position, StoredReceipt, StoredSeal, Strand};
 
 /// What tells receipts apart: scope, author, epoch, commit, chain.
 type ReceiptKey = (u32, AuthorId, AuthorId, u64, ChainHash);
@@ -32,6 +32,7 @@ pub(super) struct Logs {
     certificates: BTreeSet<(AuthorId, Arc<[u8]>)>,
     odds: BTreeMap<(u32, Position), Odd>,
     extras: BTreeSet<(u32, RecordId, Position)>,
+    erased: BTreeSet<(u32, Erased)>,
 }
 
 const FIRST: Position = Position(i64::MIN);
@@ -193,6 +194,16 @@ impl Logs {
     pub(super) fn odds(&self, scope: Option<u32>) -> Vec<Odd> {
         let (low, high) = scope.map_or((0, u32::MAX), |scope| (scope, scope));
         self.odds.range((low, FIRST)..=(high, LAST)).map(|(_, odd)| odd.clone()).collect()
+    }
+
+    pub(super) fn put_erased(&mut self, scope: u32, erased: &Erased) -> Result<(), Refused> {
+        self.needs_scope(scope)?;
+        self.erased.insert((scope, *erased));
+        Ok(())
+    }
+
+    pub(super) fn erased(&self) -> Vec<(u32, Erased)> {
+        self.erased.iter().copied().collect()
     }
 
     pub(super) fn put_extra(&mut self, scope: u32, record: RecordId, position: Position) -> Result<(), Refused> {

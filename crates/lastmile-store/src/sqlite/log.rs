@@ -1,15 +1,19 @@
 //! The tables of the logs.
 
-use lastmile_model::{AuthorId, ChainHash, RecordId, Scope, ScopeKind};
+use lastmile_model::{AuthorId, ChainHash, ChangeHash, RecordId, Scope, ScopeKind};
 use rusqlite::Row;
 use rusqlite::types::Type;
 
 use super::SqliteStorage;
 use crate::StoreError;
-use crate::storage::{Blob, ChangeState, Cut, Odd, Pending, Position, StoredReceipt, StoredSeal, Strand};
+use crate::storage::{Blob, ChangeState, Cut, Erased, Odd, Pending, Position, StoredReceipt, StoredSeal, Strand};
 
 const STRAND_COLUMNS: &str =
     "no, scope, author, first, prev, parent, head, chain, sealed, sealed_chain, viewed, changes";
+
+/// What the kinds of names in `erased` are.
+const ERASED_CHANGE: i64 = 1;
+const ERASED_RECORD: i64 = 2;
 
 fn bad(column: usize, what: &'static str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, what.into())
@@ -237,6 +241,28 @@ impl SqliteStorage {
                 record_type: row.get(4)?,
                 record: RecordId::from_bytes(id),
             })
+        })
+    }
+
+    pub(super) fn write_erased(&mut self, scope: u32, erased: &Erased) -> Result<(), StoreError> {
+        let (kind, name) = match erased {
+            Erased::Change(hash) => (ERASED_CHANGE, hash.0.as_slice()),
+            Erased::Record(record) => (ERASED_RECORD, record.as_bytes().as_slice()),
+        };
+        let sql = "INSERT OR IGNORE INTO erased (scope, kind, name) VALUES (?1, ?2, ?3)";
+        self.run("remembering an erasure", sql, (scope, kind, name)).map(drop)
+    }
+
+    pub(super) fn read_erased(&self) -> Result<Vec<(u32, Erased)>, StoreError> {
+        let sql = "SELECT scope, kind, name FROM erased ORDER BY scope, kind, name";
+        self.rows("reading erasures", sql, [], |row| {
+            let name = row.get_ref(2)?.as_blob()?;
+            let erased = match row.get(1)? {
+                ERASED_CHANGE => ChangeHash::from_slice(name).map(Erased::Change),
+                ERASED_RECORD => name.try_into().ok().map(|id| Erased::Record(RecordId::from_bytes(id))),
+                _ => None,
+            };
+            Ok((row.get(0)?, erased.ok_or_else(|| bad(2, "not what an erasure names"))?))
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use lastmile_model::Catalogue;
 use rusqlite::config::DbConfig;
@@ -14,6 +15,9 @@ use crate::{StoreError, columns};
 
 /// SQLite before this could corrupt a WAL database when two connections met at a reset.
 const NEEDED_SQLITE: (&str, i32) = ("3.51.3", 3_051_003);
+
+/// How long a handle waits for another one's lock.
+pub(super) const BUSY_WAIT: Duration = Duration::from_secs(10);
 
 /// How a replica's file is opened.
 #[derive(Clone, Default)]
@@ -118,9 +122,10 @@ fn connect(path: &Path, options: &OpenOptions, flags: OpenFlags) -> Result<Conne
         let hex = lastmile_model::ChangeHash(*key).to_string();
         connection.execute_batch(&format!("PRAGMA key = \"x'{hex}'\";")).map_err(failed)?;
     }
+    connection.busy_timeout(BUSY_WAIT).map_err(failed)?;
     connection
         .execute_batch(
-            "PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON; PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY; \
+            "PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY; \
              PRAGMA cache_size=-16000; PRAGMA mmap_size=0; PRAGMA trusted_schema=OFF;",
         )
         .map_err(failed)?;

@@ -32,6 +32,7 @@ pub(crate) struct Statements {
     /// Empty where nothing is searched.
     find_put: String,
     find_remove: String,
+    find_rewrite: String,
     clear: String,
 }
 
@@ -98,6 +99,7 @@ impl Statements {
                 "INSERT OR REPLACE INTO find_{name}_words (rowid, words, initials) VALUES (?1, ?2, ?3)"
             )),
             find_remove: find(format!("DELETE FROM find_{name}_words WHERE rowid = ?1")),
+            find_rewrite: find(format!("INSERT INTO find_{name}_words (find_{name}_words) VALUES ('optimize')")),
             clear: format!(
                 "DELETE FROM v_{name};{}",
                 find(format!("INSERT INTO find_{name}_words (find_{name}_words) VALUES ('delete-all');"))
@@ -267,6 +269,15 @@ impl SqliteStorage {
             self.run("removing search words", &statements.find_remove, [rec])?;
         }
         Ok(())
+    }
+
+    /// FTS5 only marks the words of a removed row; merging all that stands leaves them out.
+    pub(super) fn rewrite_words(&mut self, type_no: usize) -> Result<(), StoreError> {
+        let statements = self.statements(type_no)?;
+        if statements.find_rewrite.is_empty() {
+            return Ok(());
+        }
+        self.run("making search words anew", &statements.find_rewrite, []).map(drop)
     }
 
     pub(super) fn empty_views(&mut self) -> Result<(), StoreError> {

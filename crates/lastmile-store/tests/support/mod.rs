@@ -1,6 +1,6 @@
 //! A deployment with an office and devices, over any storage.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use lastmile_crdt::Edit;
 use lastmile_log::{AuthorKey, Certificate, Deployment, Issuer, Seal};
@@ -15,12 +15,20 @@ pub fn scope() -> Scope {
     Scope::community(COMMUNITY).unwrap()
 }
 
+/// The keys of root, the office and devices with the authors that they are, worked out once.
+static KEYS: LazyLock<(Deployment, Vec<(AuthorKey, AuthorId)>)> = LazyLock::new(|| {
+    let keys: Vec<AuthorKey> = (0..10).map(|byte| AuthorKey::from_seed(&[byte; 32])).collect();
+    let deployment = Deployment { id: [7; 16], root: keys[0].public() };
+    let with_author = |key: AuthorKey| (key.clone(), key.author(&deployment));
+    (deployment, keys.into_iter().map(with_author).collect())
+});
+
 pub fn key(byte: u8) -> AuthorKey {
-    AuthorKey::from_seed(&[byte; 32])
+    KEYS.1[usize::from(byte)].0.clone()
 }
 
 pub fn deployment() -> Deployment {
-    Deployment { id: [7; 16], root: key(0).public() }
+    KEYS.0
 }
 
 pub const OFFICE: u8 = 1;
@@ -58,7 +66,7 @@ pub fn store(storage: Box<dyn Storage>) -> Store {
 }
 
 pub fn author(byte: u8) -> AuthorId {
-    key(byte).author(&deployment())
+    KEYS.1[usize::from(byte)].1
 }
 
 /// An id made from a number, as a UUIDv7 would look.

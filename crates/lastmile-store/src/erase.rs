@@ -1,0 +1,195 @@
+//! Erasing: the bytes of changes go, their place in the chain stays.
+//!
+//! This is the engine under erasure orders; who may give one, and the office record that carries it, are not its matter. What an
+//! erasure names is remembered for good, so the same bytes are taken off whoever brings them again, before they are written.
+
+use std::collections::BTreeSet;
+
+use lastmile_log::{PackError, UnpackedBatch, unpack};
+use lastmile_model::{ChangeHash, RecordId, Scope};
+
+use crate::StoreError;
+use crate::history::MAX_RAW;
+use crate::judge::reason;
+use crate::storage::{ChangeState, Durability, Erased, Odd, Position};
+use crate::store::Store;
+
+/// What an erasure names of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erasure {
+    /// The record. Whatever any but an office author wrote or still writes about it becomes a stub.
+    pub record: RecordId,
+    /// Changes that become stubs whoever wrote them, held or still to come.
+    pub changes: Vec<ChangeHash>,
+}
+
+/// What an erasure did here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scrubbed {
+    /// How many changes lost their bytes.
+    pub changes: u64,
+    /// Whether nothing is left in the storage's files. `false` while a reader holds an older state; [`Store::scrub`] tries again.
+    pub clean: bool,
+}
+
+/// The changes of a stored run that are to become stubs, by their places.
+type Places = Vec<(usize, usize)>;
+
+impl Store {
+    /// Removes the bytes of what is named from every stored batch of a scope, settles the records, and remembers the names: in one
+    /// transaction, durable when this returns. Repeating it is harmless.
+    ///
+    /// It reads every batch of the scope, and for each type concerned writes the search index anew.
+    ///
+    /// # Errors
+    /// When the storage fails or what it holds does not verify; then nothing is erased.
+    pub fn erase(&mut self, scope: &Scope, erasures: &[Erasure]) -> Result<Scrubbed, StoreError> {
+        let changes = self.transaction(Durability::Full, |store| {
+            let scope = store.scope_in_transaction(scope)?;
+            for erasure in erasures {
+                let changes = erasure.changes.iter().map(|hash| Erased::Change(*hash));
+                for erased in changes.chain([Erased::Record(erasure.record)]) {
+                    store.storage.put_erased(scope, &erased)?;
+                    store.index.erased.entry(scope).or_default().insert(erased);
+                }
+            }
+            store.strip_pending(scope)?;
+            store.strip_runs(scope)
+        })?;
+        Ok(Scrubbed { changes, clean: self.scrub()? })
+    }
+
+    /// Leaves nothing of what was erased in the storage's files; `false` while a reader holds an older state.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn scrub(&mut self) -> Result<bool, StoreError> {
+        self.archive.clear();
+        self.storage.scrub()
+    }
+
+    /// The places of a batch's changes that have bytes and should have none.
+    fn to_erase(&self, scope: u32, batch: &UnpackedBatch) -> Places {
+        if !self.index.erased.contains_key(&scope) {
+            return Vec::new();
+        }
+        let mut places = Vec::new();
+        for (place, commit) in batch.commits.iter().enumerate() {
+            for (index, entry) in commit.header.changes.iter().enumerate() {
+                if batch.body(place, index).is_some() && self.index.is_erased(scope, batch.author, entry) {
+                    places.push((place, index));
+                }
+            }
+        }
+        places
+    }
+
+    fn strip(&self, scope: u32, batch: &UnpackedBatch) -> Result<Vec<u8>, PackError> {
+        batch.strip(&|entry| self.index.is_erased(scope, batch.author, entry))
+    }
+
+    /// Takes the bytes of what was erased off a batch that arrived; `None` where the stubs would make it larger than a batch may be.
+    pub(crate) fn without_erased(
+        &self,
+        scope: u32,
+        batch: UnpackedBatch,
+        packed: Vec<u8>,
+    ) -> Result<Option<(UnpackedBatch, Vec<u8>)>, StoreError> {
+        let places = self.to_erase(scope, &batch);
+        if places.is_empty() {
+            return Ok(Some((batch, packed)));
+        }
+        match self.strip(scope, &batch) {
+            Ok(packed) => Ok(Some((unpack(&packed, MAX_RAW)?, packed))),
+            Err(PackError::OutOfBounds { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn strip_pending(&mut self, scope: u32) -> Result<(), StoreError> {
+        let held = self.storage.pendings()?;
+        let authors: BTreeSet<_> = held.iter().filter(|one| one.scope == scope).map(|one| one.author).collect();
+        for author in authors {
+            let mut of_author = Vec::new();
+            let mut changed = false;
+            for mut pending in held.iter().filter(|one| one.scope == scope && one.author == author).cloned() {
+                let batch = unpack(&pending.packed, MAX_RAW)?;
+                let places = self.to_erase(scope, &batch);
+                if !places.is_empty() {
+                    pending.packed = self.strip(scope, &batch)?;
+                    changed = true;
+                }
+                of_author.push(pending);
+            }
+            if changed {
+                self.storage.remove_pending(scope, author)?;
+                of_author.iter().try_for_each(|pending| self.storage.put_pending(pending))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn strip_runs(&mut self, scope: u32) -> Result<u64, StoreError> {
+        let strands: Vec<(u32, u64)> = self
+            .index
+            .strands
+            .values()
+            .filter(|strand| strand.scope == scope)
+            .map(|strand| (strand.no, strand.viewed))
+            .collect();
+        let mut concerned: BTreeSet<(usize, RecordId)> = BTreeSet::new();
+        let mut stripped = 0u64;
+        for (no, viewed) in strands {
+            for (first, last, _) in self.storage.blob_list(no)? {
+                let run = self.archive.run(self.storage.as_ref(), no, first)?;
+                let places = self.to_erase(scope, &run);
+                if places.is_empty() {
+                    continue;
+                }
+                self.storage.put_blob(no, first, last, &self.strip(scope, &run)?)?;
+                stripped = stripped.saturating_add(places.len() as u64);
+                for (place, index) in places {
+                    let Some(commit) = run.commits.get(place) else { continue };
+                    let Some(entry) = commit.header.changes.get(index) else { continue };
+                    if commit.header.seq > viewed {
+                        continue;
+                    }
+                    match self.catalogue.get(&entry.record_type) {
+                        Some((type_no, _)) => drop(concerned.insert((type_no, entry.record))),
+                        None => self.note_erased(scope, no, commit.header.seq, index, entry)?,
+                    }
+                }
+            }
+        }
+        self.archive.clear();
+        let types: BTreeSet<usize> = concerned.iter().map(|(type_no, _)| *type_no).collect();
+        for (type_no, record) in concerned {
+            self.follower().settle(scope, type_no, record, &[])?;
+        }
+        if self.catalogue.get("verdict").is_some_and(|(type_no, _)| types.contains(&type_no)) {
+            self.apply_verdicts()?;
+        }
+        types.into_iter().try_for_each(|type_no| self.storage.scrub_words(type_no))?;
+        Ok(stripped)
+    }
+
+    /// A change of a type that this version does not know has no record to settle, only its state.
+    fn note_erased(
+        &mut self,
+        scope: u32,
+        strand: u32,
+        seq: u64,
+        index: usize,
+        entry: &lastmile_log::ChangeEntry,
+    ) -> Result<(), StoreError> {
+        let Some(position) = Position::new(strand, seq, index) else { return Ok(()) };
+        self.storage.put_odd(&Odd {
+            scope,
+            position,
+            state: ChangeState::Erased,
+            reason: reason::ERASED.to_owned(),
+            record_type: entry.record_type.clone(),
+            record: entry.record,
+        })
+    }
+}

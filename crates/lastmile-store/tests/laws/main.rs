@@ -1,0 +1,18 @@
+//! The laws of a replica: every state of a change in every situation, and histories at random whose replicas must agree.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test says what failed by stopping")]
+
+#[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "shared with the other tests of this crate")]
+mod support;
+
+mod erasure;
+mod fixtures;
+mod histories;
+mod kept;
+mod log;
+mod model;
+mod raw;
+mod sites;
+mod states;
+mod story;
