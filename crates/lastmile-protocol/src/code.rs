@@ -108,6 +108,19 @@ impl Code {
     pub const fn is_fatal(self) -> bool {
         self.number() < 100
     }
+
+    /// The HTTP status of a response that refuses a request with this code as a whole.
+    #[must_use]
+    pub const fn http_status(self) -> u16 {
+        match self {
+            Self::UnknownAuthor | Self::BadSignature | Self::WrongClock | Self::Repeated => 401,
+            Self::Revoked | Self::BadToken => 403,
+            Self::TooLarge => 413,
+            Self::Busy | Self::Internal | Self::CannotStore => 503,
+            code if code.is_fatal() => 400,
+            _ => 200,
+        }
+    }
 }
 
 impl fmt::Display for Code {
@@ -128,5 +141,8 @@ mod tests {
         assert_eq!(Code::from_number(999), Code::Other(999));
         assert!(Code::Internal.is_fatal());
         assert!(!Code::ScopeRefused.is_fatal());
+        for code in Code::ALL {
+            assert_eq!(code.http_status() == 200, !code.is_fatal(), "{code}");
+        }
     }
 }

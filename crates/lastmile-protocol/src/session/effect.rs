@@ -191,11 +191,11 @@ pub enum Notice {
     },
     /// The peer knows or is another relay epoch than this side.
     OtherEpoch(AuthorId),
-    /// The peer shows more of this side's own log than is held here. A claim: the proof is a batch with our own seal.
+    /// The peer shows more of this side's own log than is held here, or brought it under this side's own seal.
     OwnLogAhead {
         /// The scope.
         scope: Scope,
-        /// What the peer shows.
+        /// What the peer shows or brought.
         entry: Entry,
     },
     /// The peer holds less of its own log than is held here: it was restored or cloned.

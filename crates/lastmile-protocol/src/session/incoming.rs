@@ -53,6 +53,8 @@ impl Session {
                 Err(bad) => Err(bad.into()),
             };
             if let Err(Violation { code, arguments, what }) = result {
+                // What came whole before it is kept.
+                self.flush_inbox();
                 self.end_with_error(code, arguments, 0);
                 return Err(SessionError::Refused { code, what });
             }

@@ -183,6 +183,10 @@ impl Session {
         if new {
             self.outcome.appended += 1;
             self.news = true;
+            // The surest sign that this side was restored or copied: its own log, sealed by its own key, and new to it.
+            if entry.segment.author == self.config.author {
+                self.notice(Notice::OwnLogAhead { scope: scope.clone(), entry });
+            }
         }
         if let Some(state) = self.scopes.get_mut(scope) {
             state.peer_holds(entry);
