@@ -18,6 +18,12 @@ pub enum StoreError {
     /// No space is left.
     #[error("the disk is full; free some space and try again, nothing saved before is lost")]
     DiskFull,
+    /// The system refused a write: a limit or quota is used up, or the disk fails.
+    #[error("{path}: there is no room to write, or the disk fails; nothing saved before is lost")]
+    NoRoom {
+        /// The replica's file.
+        path: PathBuf,
+    },
     /// The file or its folder cannot be written.
     #[error("{path}: cannot be written; check the folder's permissions")]
     ReadOnly {

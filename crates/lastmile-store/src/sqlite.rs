@@ -54,6 +54,7 @@ pub(crate) fn explain(doing: &'static str, path: &std::path::Path, error: rusqli
     use rusqlite::ffi::ErrorCode;
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::DiskFull,
+        Some(ErrorCode::SystemIoFailure) if is_refused_write(&error) => StoreError::NoRoom { path: path.to_owned() },
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             StoreError::ReadOnly { path: path.to_owned() }
         }
@@ -62,6 +63,19 @@ pub(crate) fn explain(doing: &'static str, path: &std::path::Path, error: rusqli
         Some(ErrorCode::DatabaseCorrupt) => StoreError::damaged(format!("SQLite reports damage while {doing}")),
         _ => StoreError::engine(doing, error),
     }
+}
+
+/// Whether the system refused to write, lengthen or flush a file, or the memory that readers share.
+fn is_refused_write(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi;
+    const REFUSED: [std::ffi::c_int; 5] = [
+        ffi::SQLITE_IOERR_WRITE,
+        ffi::SQLITE_IOERR_FSYNC,
+        ffi::SQLITE_IOERR_TRUNCATE,
+        ffi::SQLITE_IOERR_SHMSIZE,
+        ffi::SQLITE_IOERR_SHMMAP,
+    ];
+    error.sqlite_error().is_some_and(|error| REFUSED.contains(&error.extended_code))
 }
 
 impl SqliteStorage {

@@ -101,6 +101,14 @@ impl Store {
         self.transaction(Durability::Full, |store| store.storage.put_meta(key, value))
     }
 
+    /// Sets a setting that a power cut may take back, because it can be learnt again.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn remember(&mut self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.transaction(Durability::Refetchable, |store| store.storage.put_meta(key, value))
+    }
+
     /// Sets the deployment whose root key certifies everything here.
     ///
     /// # Errors
