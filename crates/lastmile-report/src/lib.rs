@@ -27,6 +27,7 @@ mod facts;
 mod grid;
 mod hash;
 pub mod id;
+pub mod lookup;
 mod read;
 pub mod report;
 mod reports;

@@ -20,7 +20,7 @@ pub(crate) struct Part {
     pub(crate) session: u32,
     /// The person's number.
     pub(crate) person: u32,
-    /// The place of its record among those read.
+    /// The place, among those read, of its record with the smallest id.
     row: u32,
     /// Open conflicts of its records, and one where their minutes differ.
     pub(crate) open: u16,
@@ -55,7 +55,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// The id of the first record read of a part; 0 unless ids were asked for.
+    /// The smallest id of a part's records; 0 unless ids were asked for.
     pub(crate) fn id(&self, part: &Part) -> u128 {
         self.ids.get(part.row as usize).copied().unwrap_or_default()
     }
@@ -125,9 +125,15 @@ pub(crate) fn parts(
     for session in found.all.chunk_by_mut(|one, next| one.session == next.session) {
         session.sort_unstable_by_key(|part| (part.person, part.row));
     }
-    found.all.dedup_by(|next, kept| {
+    let Parts { all, ids, .. } = &mut found;
+    let record = |part: &Part| ids.get(part.row as usize);
+    all.dedup_by(|next, kept| {
         let same = (next.session, next.person) == (kept.session, kept.person);
         if same {
+            // The smallest id stands for all of them, in whatever order they arrived.
+            if record(next) < record(kept) {
+                kept.row = next.row;
+            }
             kept.join(next);
         }
         same

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 
 use lastmile_model::duplicates::{ActivityKey, ActivityPair, PersonKey, PersonPair, activity_pairs, person_pairs};
@@ -103,7 +104,49 @@ pub(crate) fn scan(source: &mut Source<'_>, job: &Job<'_>) -> Result<Scan, Repor
             })?;
         }
     }
+    contested(source, job, &mut scan)?;
     Ok(scan)
+}
+
+/// Adds each member who is confirmed in two communities: one open question, where the member counts meanwhile.
+fn contested(source: &Source<'_>, job: &Job<'_>, scan: &mut Scan) -> Result<(), ReportError> {
+    struct Home {
+        since: Day,
+        id: u128,
+        scope: u32,
+        contested: bool,
+    }
+    let type_no = source.type_no("check_in")?;
+    let mut homes: IdMap<Home> = IdMap::default();
+    let confirmed = Cell::Text(Cow::Borrowed("confirmed"));
+    let query = Query::new(type_no, &["person", "confirmed_from"]).filter("state", Test::Is, confirmed);
+    source.visit(&query, &mut |row| {
+        let [person, since] = row.cells else { return NEXT };
+        let (Some(person), Some(since)) = (id(person), day(since)) else { return NEXT };
+        let own = Home { since, id: number(&row.id), scope: row.scope, contested: false };
+        match homes.entry(job.links.persons.of(person)) {
+            Entry::Vacant(free) => {
+                free.insert(own);
+            }
+            Entry::Occupied(mut taken) => {
+                let best = taken.get_mut();
+                let contested = best.contested || best.scope != own.scope;
+                if (own.since, own.id) < (best.since, best.id) {
+                    *best = own;
+                }
+                best.contested = contested;
+            }
+        }
+        NEXT
+    })?;
+    let mut open: Vec<&Home> = homes.values().filter(|home| home.contested).collect();
+    open.sort_unstable_by_key(|home| home.id);
+    for home in open {
+        if job.territory.slot(home.scope).is_some() {
+            scan.open.add(job, OpenRecord { id: home.id, type_no, scope: home.scope, open: 1 });
+        }
+    }
+    Ok(())
 }
 
 /// A person's words in an arena.
