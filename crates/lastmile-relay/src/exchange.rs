@@ -34,18 +34,19 @@ impl From<SessionError> for Ended {
 }
 
 impl Exchange {
-    /// Answers one whole request: the body without its signature in, the response out.
-    pub async fn answer(&self, session: &mut Session, body: &[u8]) -> (Vec<u8>, Option<Outcome>) {
+    /// Answers one whole request: the body without its signature in, the response out, and the code if it was refused.
+    pub async fn answer(&self, session: &mut Session, body: &[u8]) -> (Vec<u8>, Option<Outcome>, Option<Code>) {
         let mut output = Vec::new();
-        let mut outcome = None;
+        let (mut outcome, mut refused): (Option<Outcome>, _) = (None, None);
         if let Err(ended) = self.feed(session, body, &mut output, &mut outcome).await {
             match ended {
                 Ended::Session(error) => tracing::info!(author = %self.peer, %error, "an exchange broke the protocol"),
                 Ended::Host => tracing::warn!(author = %self.peer, "an exchange could not be answered"),
             }
             flush(session, &mut output, &mut outcome);
+            refused = outcome.as_ref().and_then(|outcome| outcome.error);
         }
-        (output, outcome)
+        (output, outcome, refused)
     }
 
     async fn feed(

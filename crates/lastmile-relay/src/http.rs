@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use lastmile_log::fingerprint;
+use lastmile_protocol::Code;
 use lastmile_web::Peer;
 use serde::Serialize;
 use serde_json::json;
@@ -48,8 +49,9 @@ pub(crate) fn routes(shared: Arc<Shared>) -> BoxedFilter<(Response<Bytes>,)> {
     sync.or(enrol).unify().or(office).unify().or(health).unify().boxed()
 }
 
-fn binary(body: Vec<u8>) -> Response<Bytes> {
-    reply(StatusCode::OK, "application/vnd.lastmile.v1", body)
+fn binary((body, refused): (Vec<u8>, Option<Code>)) -> Response<Bytes> {
+    let status = refused.and_then(|code| StatusCode::from_u16(code.http_status()).ok()).unwrap_or(StatusCode::OK);
+    reply(status, "application/vnd.lastmile.v1", body)
 }
 
 fn json<T: Serialize>(status: StatusCode, body: &T) -> Response<Bytes> {

@@ -4,6 +4,7 @@ pub(crate) mod answer;
 pub(crate) mod command;
 mod conflicts;
 mod find;
+mod homes;
 mod links;
 mod moves;
 mod pairs;

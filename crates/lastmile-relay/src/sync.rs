@@ -55,29 +55,29 @@ impl Refusal {
     }
 }
 
-/// Answers `POST /v1/sync`.
-pub(crate) async fn answer_sync(shared: &Shared, body: &[u8]) -> Vec<u8> {
+/// Answers `POST /v1/sync`, and tells the code when the request was refused as a whole.
+pub(crate) async fn answer_sync(shared: &Shared, body: &[u8]) -> (Vec<u8>, Option<Code>) {
     match exchange(shared, body).await {
-        Ok(response) => response,
+        Ok(answered) => answered,
         Err(refusal) => {
             tracing::info!(code = %refusal.code, "a sync request was refused");
-            refusal.response()
+            (refusal.response(), Some(refusal.code))
         }
     }
 }
 
-/// Answers `POST /v1/enrol`.
-pub(crate) async fn answer_enrol(shared: &Shared, body: &[u8]) -> Vec<u8> {
+/// Answers `POST /v1/enrol`, and tells the code when it was refused.
+pub(crate) async fn answer_enrol(shared: &Shared, body: &[u8]) -> (Vec<u8>, Option<Code>) {
     match enrol(shared, body).await {
-        Ok(response) => response,
+        Ok(response) => (response, None),
         Err(refusal) => {
             tracing::info!(code = %refusal.code, "an enrolment was refused");
-            refusal.response()
+            (refusal.response(), Some(refusal.code))
         }
     }
 }
 
-async fn exchange(shared: &Shared, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+async fn exchange(shared: &Shared, body: &[u8]) -> Result<(Vec<u8>, Option<Code>), Refusal> {
     let request = SignedRequest::open(body).map_err(|bad| bad.code())?;
     let hello = request.hello.clone().ok_or(Code::OutOfOrder)?;
     check_time(shared, &request)?;
@@ -101,14 +101,14 @@ async fn exchange(shared: &Shared, body: &[u8]) -> Result<Vec<u8>, Refusal> {
         deployment: shared.deployment,
         peer: hello.author,
     };
-    let (response, outcome) = exchange.answer(&mut session, request.frames()).await;
+    let (response, outcome, refused) = exchange.answer(&mut session, request.frames()).await;
     if let Some(outcome) = outcome {
         tracing::debug!(
             author = %hello.author, equal = outcome.equal, appended = outcome.appended,
             received = outcome.received.bytes, sent = outcome.sent.bytes, "an exchange ended"
         );
     }
-    Ok(response)
+    Ok((response, refused))
 }
 
 fn check_time(shared: &Shared, request: &SignedRequest<'_>) -> Result<(), Refusal> {

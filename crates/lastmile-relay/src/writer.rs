@@ -258,7 +258,7 @@ impl Loop {
 }
 
 const fn is_of_the_disk(error: &RelayError) -> bool {
-    matches!(error, RelayError::Store(StoreError::DiskFull | StoreError::ReadOnly { .. }))
+    matches!(error, RelayError::Store(StoreError::DiskFull | StoreError::NoRoom { .. } | StoreError::ReadOnly { .. }))
 }
 
 const fn code_of(error: &RelayError) -> Code {

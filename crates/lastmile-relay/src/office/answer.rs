@@ -79,9 +79,10 @@ pub struct ConflictView {
     pub scope: String,
     /// A masked name, or a title.
     pub label: String,
-    /// The field, or `state`.
+    /// The field, or `state`, or `check_in`.
     pub field: String,
-    /// `held`, `correction`, `transition`, or what settled itself: `listed`, `immutable`, `sealed`.
+    /// `held`, `correction`, `transition`, `two_communities` (of a person's `check_in`), or what settled itself: `listed`,
+    /// `immutable`, `sealed`.
     pub kind: String,
     /// The sides, in the order by which `resolve` numbers them from 1.
     pub sides: Vec<SideView>,

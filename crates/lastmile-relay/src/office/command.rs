@@ -77,7 +77,7 @@ pub enum OfficeCommand {
         record_type: Option<String>,
         /// Only in places whose code begins so.
         within: Option<String>,
-        /// Also, of those records, what settled itself.
+        /// Also what settled itself, such as two notes of which the newest shows; needs a street or community.
         all: bool,
         /// The most; 0 for all.
         limit: usize,

@@ -9,7 +9,11 @@ use lastmile_store::{FullRecord, OpenConflict};
 use super::answer::{ConflictView, SideView};
 use super::find::{label_of, text_of};
 use crate::central::Central;
-use crate::{OfficeAnswer, RelayError};
+use crate::{OfficeAnswer, OfficeError, RelayError};
+
+/// How much of a place code at least names the place in which what settled itself is looked for: a street. It is looked for
+/// record by record, and uploads wait meanwhile.
+const SETTLED_WITHIN: usize = 9;
 
 impl Central {
     pub(super) fn conflicts(
@@ -20,25 +24,42 @@ impl Central {
         limit: usize,
     ) -> Result<OfficeAnswer, RelayError> {
         let scopes = self.within(within)?;
+        if all && within.is_none_or(|code| code.len() < SETTLED_WITHIN) {
+            return Err(OfficeError::WidePlace.into());
+        }
         let types: Vec<(usize, String)> = match record_type {
             Some(name) => vec![(self.record_type(name)?.0, name.to_owned())],
             None => self.catalogue.types().iter().map(|one| one.name.clone()).enumerate().collect(),
         };
         let (mut conflicts, mut records) = (Vec::new(), 0usize);
         for (type_no, name) in types {
-            let query = Query::new(type_no, &[])
-                .filter("open", Test::Above, Cell::Int(0))
-                .within(scopes.keys().copied().collect());
+            let mut query = Query::new(type_no, &[]).within(scopes.keys().copied().collect());
+            if !all {
+                query = query.filter("open", Test::Above, Cell::Int(0));
+            }
             for row in self.reader.rows(&query)? {
-                records = records.saturating_add(1);
-                let Some(scope) = scopes.get(&row.scope).filter(|_| limit == 0 || conflicts.len() < limit) else {
+                let Some(scope) = scopes.get(&row.scope) else { continue };
+                // A record of one change agrees with itself.
+                let parted =
+                    || Ok::<_, RelayError>(self.reader.heads(type_no, row.id)?.iter().any(|(_, head)| head.more));
+                if all && !parted()? {
                     continue;
-                };
+                }
+                if limit > 0 && conflicts.len() >= limit {
+                    records = records.saturating_add(usize::from(!all));
+                    continue;
+                }
                 let record = self.full(&name, row.id.0, scope)?;
+                records = records.saturating_add(usize::from(!record.conflicts.is_empty()));
                 for conflict in record.conflicts.iter().filter(|conflict| all || conflict.kind.is_held()) {
                     conflicts.push(self.conflict_view(scope, &record, conflict)?);
                 }
             }
+        }
+        if record_type.is_none_or(|name| name == "person" || name == "check_in") {
+            let contested = self.contested_homes(&scopes, limit)?;
+            records = records.saturating_add(contested.len());
+            conflicts.extend(contested);
         }
         if limit > 0 {
             conflicts.truncate(limit);

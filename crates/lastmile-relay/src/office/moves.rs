@@ -1,7 +1,7 @@
 //! Moving a person to another community: both commits in one transaction.
 
 use lastmile_crdt::Edit;
-use lastmile_model::{RecordId, RecordType, Scope, Value, civil, derive, keys};
+use lastmile_model::{Places, RecordId, RecordType, Scope, Value, civil, derive, keys};
 use lastmile_store::FullRecord;
 use lastmile_store::query::{Query, Test};
 use lastmile_store::storage::Cell;
@@ -35,6 +35,10 @@ impl Central {
     ) -> Result<OfficeAnswer, RelayError> {
         let code = to.strip_prefix("community:").unwrap_or(to);
         let target = Scope::community(code).map_err(|_| OfficeError::BadCommunity { text: to.to_owned() })?;
+        let known = Places::changsha().get(code).is_some() || self.scope_map()?.values().any(|scope| *scope == target);
+        if !known {
+            return Err(OfficeError::BadCommunity { text: to.to_owned() }.into());
+        }
         let on = civil::date_text(self.day(on)?);
         let (_, places) = self.find(person, &["person"])?;
         let home = self.home_of(person)?.ok_or(OfficeError::NoCheckIn { person })?;

@@ -105,6 +105,9 @@ pub enum OfficeError {
         /// The text.
         text: String,
     },
+    /// What settled itself is only looked for in a street or community.
+    #[error("name a street or a community, by 9 or 12 digits, to see what settled itself")]
+    WidePlace,
     /// A text is no community's code.
     #[error("`{text}` is no community; give its 12-digit code")]
     BadCommunity {

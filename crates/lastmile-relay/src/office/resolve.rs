@@ -9,7 +9,7 @@ use lastmile_store::{FullRecord, OpenConflict, RecordEvent};
 use uuid::Uuid;
 
 use super::find::text_of;
-use super::note_of;
+use super::{homes, note_of};
 use crate::central::Central;
 use crate::office::command::Decision;
 use crate::{OfficeAnswer, OfficeError, RelayError};
@@ -33,6 +33,9 @@ impl Central {
             self.record_type(name)?;
         }
         let (type_name, places) = self.find(id, &named)?;
+        if type_name == "person" && field == homes::FIELD {
+            return self.resolve_home(id, decision, reason);
+        }
         let (scope, record, conflict) = self.open_conflict(&type_name, id, field, &places)?;
         let catalogue = std::sync::Arc::clone(&self.catalogue);
         let (_, of_type) =
