@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use crate::ClientError;
 use crate::backoff::Backoff;
 use crate::clock::random;
 use crate::replica::Replica;
@@ -81,6 +82,10 @@ async fn run(replica: Arc<Replica>, pace: Pace, wake: Arc<Notify>, status: watch
             Ok(_) => Duration::from_millis(50),
             Err(error) => {
                 tracing::info!(%error, "sync will be tried again");
+                // A path that breaks again and again, but brings something each time, is still a path.
+                if matches!(error, ClientError::BrokenOff { batches, .. } if *batches > 0) {
+                    backoff.reset();
+                }
                 backoff.next(random::<2>().map_or(0, u16::from_be_bytes))
             }
         };

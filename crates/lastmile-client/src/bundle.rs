@@ -19,6 +19,10 @@ pub struct BundleReport {
     pub batches: u64,
     /// Batches that brought something new here.
     pub appended: u64,
+    /// Logs that could not be taken: a gap, a seal that does not verify, damage.
+    pub not_taken: u64,
+    /// Whether the file is there to its end.
+    pub whole: bool,
 }
 
 impl Replica {
@@ -27,7 +31,7 @@ impl Replica {
     /// # Errors
     /// When the file cannot be written or the storage fails.
     pub fn export_bundle(&self, path: &Path) -> Result<BundleReport, ClientError> {
-        let (mut session, _) = self.begin_session(Role::Initiator, Carrier::File)?;
+        let (mut session, _) = self.begin_session(Role::Initiator, Carrier::File, true)?;
         let mut learnt = Learnt::default();
         let mut bytes = Vec::new();
         let driven = self.drive(&mut learnt, |host| pump(&mut session, host, &mut bytes)).map_err(session_error)?;
@@ -37,7 +41,7 @@ impl Replica {
         file.sync_all().map_err(ClientError::file(&aside))?;
         std::fs::rename(&aside, path).map_err(ClientError::file(path))?;
         let batches = driven.done.map_or(0, |outcome| outcome.sent.batches);
-        Ok(BundleReport { bytes: bytes.len() as u64, batches, appended: 0 })
+        Ok(BundleReport { bytes: bytes.len() as u64, batches, appended: 0, not_taken: 0, whole: true })
     }
 
     /// Takes everything new out of a file; what came whole before a damaged place is kept.
@@ -51,7 +55,7 @@ impl Replica {
         if !bytes.starts_with(START) {
             return Err(ClientError::NotABundle { path: path.to_owned() });
         }
-        let (mut session, _) = self.begin_session(Role::Responder, Carrier::File)?;
+        let (mut session, _) = self.begin_session(Role::Responder, Carrier::File, true)?;
         let mut learnt = Learnt::default();
         let mut nowhere = Vec::new();
         let outcome = self
@@ -61,8 +65,18 @@ impl Replica {
                 let ended = pump(&mut session, host, &mut nowhere)?;
                 Ok::<_, lastmile_protocol::DriveError<_>>(ended.done.or(driven.done).unwrap_or_default())
             })
-            .map_err(session_error)?;
+            .map_err(|error| match session_error(error) {
+                ClientError::Session(source) => ClientError::DamagedBundle { path: path.to_owned(), source },
+                other => other,
+            });
         self.finish(&learnt)?;
-        Ok(BundleReport { bytes: bytes.len() as u64, batches: outcome.received.batches, appended: outcome.appended })
+        let outcome = outcome?;
+        Ok(BundleReport {
+            bytes: bytes.len() as u64,
+            batches: outcome.received.batches,
+            appended: outcome.appended,
+            not_taken: learnt.not_taken,
+            whole: !learnt.cut_short,
+        })
     }
 }

@@ -113,7 +113,10 @@ impl<'r> Draft<'r> {
         let event = new_id(self.wall_ms)?;
         let by = self.acting.map(RecordId);
         let values = self
-            .with_context(|context| lastmile_model::input::event(known, kind, parts, event, self.wall_ms, by, context))
+            .with_context(|context| {
+                let values = lastmile_model::input::event(known, kind, parts, event, self.wall_ms, by, context)?;
+                check::validate_edit(known, &values, &[], &|_| None, context).map(|()| values)
+            })
             .map_err(ClientError::Invalid)?;
         let pending = self.edits.iter().position(|edit| edit.record == id && edit.record_type == record_type);
         if pending.is_none() {

@@ -35,6 +35,12 @@ pub enum ClientError {
         /// The file.
         path: PathBuf,
     },
+    /// The key file belongs to another state of the replica than its database.
+    #[error("{path}: is not the key that belongs to this database; put the two back from the same copy")]
+    OtherKey {
+        /// The key file.
+        path: PathBuf,
+    },
     /// What was typed does not fit the record type.
     #[error("not saved: {}", list(.0))]
     Invalid(Vec<Problem>),
@@ -75,6 +81,14 @@ pub enum ClientError {
         /// What came.
         found: String,
     },
+    /// The relay's answer ended in the middle.
+    #[error("{relay}: the answer broke off; what came whole is kept, and the next exchange goes on from there")]
+    BrokenOff {
+        /// The relay's address.
+        relay: String,
+        /// Batches that came whole.
+        batches: u64,
+    },
     /// The relay refused the exchange.
     #[error("the relay refused: {code}")]
     Refused {
@@ -98,6 +112,14 @@ pub enum ClientError {
         /// The file.
         path: PathBuf,
     },
+    /// The bundle is damaged.
+    #[error("{path}: is damaged; what came whole before that place is kept")]
+    DamagedBundle {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: lastmile_protocol::SessionError,
+    },
     /// The machine gives no randomness.
     #[error("the system gives no randomness; keys and ids cannot be made")]
     NoRandomness,
@@ -111,7 +133,14 @@ impl ClientError {
     /// Whether trying again later may help without anybody doing anything.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::NotARelay { .. } | Self::Refused { .. } | Self::Session(_))
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::NotARelay { .. }
+                | Self::BrokenOff { .. }
+                | Self::Refused { .. }
+                | Self::Session(_)
+        )
     }
 
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {

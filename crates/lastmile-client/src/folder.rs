@@ -33,7 +33,7 @@ impl Folder {
         self.path.join("replica.db")
     }
 
-    fn key_file(&self) -> PathBuf {
+    pub(crate) fn key_file(&self) -> PathBuf {
         self.path.join("device.key")
     }
 

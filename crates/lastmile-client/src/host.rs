@@ -23,6 +23,10 @@ pub struct Learnt {
     pub forks: u64,
     /// Receipts that verified.
     pub receipts: u64,
+    /// Logs that were received and could not be taken.
+    pub not_taken: u64,
+    /// Whether the peer's bytes ended early.
+    pub cut_short: bool,
     /// What the peer reported.
     pub peer_error: Option<(Code, u64)>,
 }
@@ -41,13 +45,14 @@ pub struct StoreHost<'s> {
     pub learnt: &'s mut Learnt,
 }
 
-/// Describes the scopes of a store for a session with a peer that is believed to hold `peer`.
+/// Describes the scopes of a store for a session with a peer that is believed to hold `peer`. The device is the first of
+/// `own`; the others are authors that it was before.
 ///
 /// # Errors
 /// When the storage fails.
 pub fn local_scopes(
     store: &mut Store,
-    author: AuthorId,
+    own: &[AuthorId],
     peer: &BTreeMap<Scope, Vector>,
 ) -> Result<Vec<LocalScope>, StoreError> {
     let scopes: Vec<Scope> = store.scopes().map(|(_, scope)| scope.clone()).collect();
@@ -56,13 +61,15 @@ pub fn local_scopes(
         let receipted = store.receipted(&scope)?;
         let mut one = LocalScope::new(scope.clone(), store.vector(&scope));
         one.pending = store.pending_heads(&scope)?;
-        one.receipted = receipted
-            .entries()
-            .filter(|entry| entry.segment.author == author)
-            .map(|entry| entry.seq)
-            .max()
-            .unwrap_or(0);
-        one.peer_has = Some(peer.get(&scope).cloned().unwrap_or(receipted));
+        let highest = |vector: &Vector, author: AuthorId| {
+            vector.entries().filter(|entry| entry.segment.author == author).map(|entry| entry.seq).max().unwrap_or(0)
+        };
+        one.receipted = own.first().map_or(0, |author| highest(&receipted, *author));
+        // A hello asks for receipts of the speaker's own log alone. What it wrote as another author is offered until there is
+        // a receipt, even if the peer is known to hold it.
+        let mut former = own.iter().skip(1).copied();
+        let owed = former.any(|author| highest(&one.vector, author) > highest(&receipted, author));
+        one.peer_has = Some(peer.get(&scope).filter(|_| !owed).cloned().unwrap_or(receipted));
         local.push(one);
     }
     Ok(local)
@@ -204,10 +211,14 @@ impl Host for StoreHost<'_> {
             }
             Notice::PeerError(error) => self.learnt.peer_error = Some((error.code, error.retry_after_ms)),
             Notice::NotTaken { scope, author, code } => {
+                self.learnt.not_taken = self.learnt.not_taken.saturating_add(1);
                 tracing::warn!(%scope, ?author, %code, "a batch was not taken");
             }
             Notice::PeerBehindItself { scope, .. } => tracing::info!(%scope, "the peer was restored or copied"),
-            Notice::CutShort => tracing::info!("the peer's bytes ended early; what came whole is kept"),
+            Notice::CutShort => {
+                self.learnt.cut_short = true;
+                tracing::info!("the peer's bytes ended early; what came whole is kept");
+            }
         }
     }
 }

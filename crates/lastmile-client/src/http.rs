@@ -42,7 +42,8 @@ impl Carrier {
         Ok(Self { client, relay, timeout })
     }
 
-    /// Posts a body and returns the answer's.
+    /// Posts a body and returns the answer's, or as much of it as came before the connection broke or the time was over: what came
+    /// whole counts.
     ///
     /// # Errors
     /// [`ClientError::Unreachable`] when nothing answers in time, [`ClientError::NotARelay`] when something else does.
@@ -52,6 +53,7 @@ impl Carrier {
             .header(http::header::CONTENT_TYPE, MEDIA_TYPE)
             .body(Full::new(Bytes::from(body)))
             .map_err(|_| ClientError::BadAddress(self.relay.clone()))?;
+        let mut received = Vec::new();
         let exchange = async {
             let response = self.client.request(request).await.map_err(|error| unreachable(root_cause(&error)))?;
             let status = response.status();
@@ -60,13 +62,25 @@ impl Carrier {
                 let found = format!("HTTP {}, {}", status.as_u16(), kind.unwrap_or("no media type"));
                 return Err(ClientError::NotARelay { relay: self.relay.clone(), found });
             }
-            let body = Limited::new(response.into_body(), MAX_RESPONSE).collect().await;
-            body.map(http_body_util::Collected::to_bytes).map_err(|error| unreachable(error.to_string()))
+            let mut body = Limited::new(response.into_body(), MAX_RESPONSE);
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|error| unreachable(error.to_string()))?;
+                if let Some(data) = frame.data_ref() {
+                    received.extend_from_slice(data);
+                }
+            }
+            Ok(())
         };
-        match tokio::time::timeout(self.timeout, exchange).await {
-            Ok(result) => result,
-            Err(_) => Err(unreachable(format!("no answer within {} s", self.timeout.as_secs()))),
+        let ended = tokio::time::timeout(self.timeout, exchange).await;
+        let ended =
+            ended.unwrap_or_else(|_| Err(unreachable(format!("no answer within {} s", self.timeout.as_secs()))));
+        match ended {
+            Err(ClientError::Unreachable { reason, .. }) if !received.is_empty() => {
+                tracing::info!(%reason, bytes = received.len(), "an answer broke off");
+            }
+            other => other?,
         }
+        Ok(received.into())
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod auto;
 pub mod backoff;
+mod belief;
 pub mod bundle;
 pub mod clock;
 pub mod draft;
@@ -15,6 +16,7 @@ pub mod host;
 pub mod http;
 pub mod replica;
 pub mod status;
+mod succession;
 
 pub use auto::AutoSync;
 pub use clock::{Clock, SystemClock};

@@ -5,28 +5,34 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lastmile_log::{AuthorKey, Certificate, Deployment, Invite, Issuer, Trust, Vector, hlc, seal_value};
+use lastmile_log::{AuthorKey, Deployment, Invite, Issuer, Trust, Vector, hlc, seal_value};
 use lastmile_model::{AuthorId, Catalogue, RecordId, RecordType, Scope, ScopeKind};
 use lastmile_protocol::enrol::{enrol_request, read_enrolled_response};
 use lastmile_protocol::request::sign_body;
-use lastmile_protocol::{Carrier as CarrierKind, Role, Session, SessionConfig, feed, pump};
+use lastmile_protocol::{Carrier as CarrierKind, Code, Outcome, Role, Session, SessionConfig, feed, pump};
 use lastmile_store::sqlite::{OpenOptions, open};
-use lastmile_store::{Durability, FullRecord, NewCommit, Reader, Saved, SetUp, Store, StoreError, Touched};
+use lastmile_store::{Durability, FullRecord, NewCommit, Reader, Saved, SetUp, Store, StoreError, Touched, Unsent};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use crate::ClientError;
+use crate::belief;
 use crate::clock::{Clock, SystemClock, random};
 use crate::draft::Draft;
 use crate::folder::{Folder, new_mark};
 use crate::host::{Learnt, StoreHost, local_scopes};
 use crate::http::Carrier;
 use crate::status::{SyncPhase, SyncReport, SyncStatus};
+use crate::succession::{own_authors, succeed};
 
 const RELAY: &str = "relay.address";
 const OFFICE_KEY: &str = "office.key";
 const MARK: &str = "mark";
 const LABEL: &str = "device.label";
+const LAST_SYNC: &str = "sync.last";
+
+/// How long the time of the last exchange may be out of date in the file.
+const LAST_SYNC_MS: i64 = 60_000;
 
 /// How a replica is opened.
 #[derive(Clone)]
@@ -191,6 +197,9 @@ impl Replica {
         let carrier = Carrier::new(&relay, options.timeout)?;
         let reader = store.reader()?;
         let author = key.author(&deployment);
+        let peer = belief::beliefs(&store)?;
+        let last = store.setting(LAST_SYNC)?.and_then(|bytes| bytes.try_into().ok()).map(i64::from_be_bytes);
+        let status = SyncStatus { last_success_ms: last, ..SyncStatus::default() };
         Ok(Self {
             folder,
             options,
@@ -200,8 +209,8 @@ impl Replica {
             author,
             store: Mutex::new(store),
             reader: Mutex::new(reader),
-            status: Mutex::new(SyncStatus::default()),
-            peer: Mutex::new(BTreeMap::new()),
+            status: Mutex::new(status),
+            peer: Mutex::new(peer),
             carrier,
             relay,
             exchange: tokio::sync::Mutex::new(()),
@@ -345,7 +354,15 @@ impl Replica {
     /// # Errors
     /// When the storage fails.
     pub fn status(&self) -> Result<SyncStatus, ClientError> {
-        let unsent = lock(&self.store).unsent(self.author)?;
+        let mut unsent = Unsent::default();
+        {
+            let mut store = lock(&self.store);
+            for author in own_authors(&store, self.author) {
+                let of_author = store.unsent(author)?;
+                unsent.commits = unsent.commits.saturating_add(of_author.commits);
+                unsent.changes = unsent.changes.saturating_add(of_author.changes);
+            }
+        }
         let mut status = lock(&self.status).clone();
         status.unsent_commits = unsent.commits;
         status.unsent_changes = unsent.changes;
@@ -360,11 +377,17 @@ impl Replica {
         let _one_at_a_time = self.exchange.lock().await;
         lock(&self.status).phase = SyncPhase::Syncing;
         let result = self.exchange().await;
+        let now_ms = self.now_ms();
+        if result.is_ok()
+            && lock(&self.status).last_success_ms.is_none_or(|last| last.abs_diff(now_ms) > LAST_SYNC_MS.unsigned_abs())
+        {
+            lock(&self.store).remember(LAST_SYNC, &now_ms.to_be_bytes())?;
+        }
         let mut status = lock(&self.status);
         match &result {
             Ok(report) => {
                 status.phase = if report.equal { SyncPhase::UpToDate } else { SyncPhase::Idle };
-                status.last_success_ms = Some(self.now_ms());
+                status.last_success_ms = Some(now_ms);
                 status.last_error = None;
             }
             Err(error) => {
@@ -377,13 +400,49 @@ impl Replica {
     }
 
     async fn exchange(&self) -> Result<SyncReport, ClientError> {
-        let (mut session, epoch) = self.begin_session(Role::Initiator, CarrierKind::OneShot)?;
         let mut learnt = Learnt { peer: lock(&self.peer).clone(), ..Learnt::default() };
         let mut report = SyncReport::default();
+        let mut ended = self.rounds(&mut learnt, &mut report, false).await;
+        // The relay has not heard of this author: it is a new one, or the relay was put back from an older copy.
+        if matches!(&ended, Ok(outcome) if outcome.error == Some(Code::UnknownAuthor)) {
+            ended = self.rounds(&mut learnt, &mut report, true).await;
+        }
+        // What was learnt holds however the exchange ended.
+        self.finish(&learnt)?;
+        let outcome = ended?;
+        report.receipts = learnt.receipts;
+        report.forks = learnt.forks;
+        report.not_taken = learnt.not_taken;
+        report.equal = outcome.equal;
+        report.rounds = outcome.rounds;
+        report.sent_batches = outcome.sent.batches;
+        report.received_batches = outcome.received.batches;
+        let relay = || self.relay.clone();
+        match outcome.error {
+            Some(code) => Err(ClientError::Refused { code, retry_after_ms: outcome.retry_after_ms }),
+            None if learnt.cut_short && outcome.received.bytes == 0 => Err(ClientError::NotARelay {
+                relay: relay(),
+                found: "nothing that begins as an answer does".to_owned(),
+            }),
+            None if learnt.cut_short => {
+                Err(ClientError::BrokenOff { relay: relay(), batches: outcome.received.batches })
+            }
+            None => Ok(report),
+        }
+    }
+
+    /// Makes requests while they are useful; with the certificates that lead to this author, if it is to be introduced.
+    async fn rounds(
+        &self,
+        learnt: &mut Learnt,
+        report: &mut SyncReport,
+        introduce: bool,
+    ) -> Result<Outcome, ClientError> {
+        let (mut session, epoch) = self.begin_session(Role::Initiator, CarrierKind::OneShot, introduce)?;
         let mut body = Vec::new();
         let mut driven = {
             let mut store = lock(&self.store);
-            pump(&mut session, &mut self.host(&mut store, &mut learnt), &mut body).map_err(session_error)?
+            pump(&mut session, &mut self.host(&mut store, learnt), &mut body).map_err(session_error)?
         };
         while driven.flushed {
             let mut request = std::mem::take(&mut body);
@@ -393,7 +452,7 @@ impl Replica {
             let answer = self.carrier.post("/v1/sync", request).await?;
             report.received_bytes = report.received_bytes.saturating_add(answer.len() as u64);
             let mut store = lock(&self.store);
-            let mut host = self.host(&mut store, &mut learnt);
+            let mut host = self.host(&mut store, learnt);
             driven = feed(&mut session, &mut host, &answer, &mut body).map_err(session_error)?;
             session.end_of_input();
             let ended = pump(&mut session, &mut host, &mut body).map_err(session_error)?;
@@ -401,30 +460,20 @@ impl Replica {
             driven.done = ended.done.or(driven.done);
             self.announce(&mut store);
         }
-        self.finish(&learnt)?;
-        report.receipts = learnt.receipts;
-        report.forks = learnt.forks;
-        if let Some(outcome) = driven.done {
-            report.equal = outcome.equal;
-            report.rounds = outcome.rounds;
-            report.sent_batches = outcome.sent.batches;
-            report.received_batches = outcome.received.batches;
-            if let Some(code) = outcome.error {
-                return Err(ClientError::Refused { code, retry_after_ms: outcome.retry_after_ms });
-            }
-        }
-        Ok(report)
+        Ok(driven.done.unwrap_or_default())
     }
 
     fn host<'s>(&'s self, store: &'s mut Store, learnt: &'s mut Learnt) -> StoreHost<'s> {
         StoreHost { store, key: &self.key, now_ms: self.now_ms(), durability: Durability::Refetchable, learnt }
     }
 
-    /// Seals what stands loose and begins a session over every scope held.
+    /// Seals what stands loose and begins a session over every scope held, with the certificates that lead to this author if asked
+    /// to.
     pub(crate) fn begin_session(
         &self,
         role: Role,
         carrier: CarrierKind,
+        introduce: bool,
     ) -> Result<(Session, Option<AuthorId>), ClientError> {
         let mut store = lock(&self.store);
         let scopes: Vec<Scope> = store.scopes().map(|(_, scope)| scope.clone()).collect();
@@ -441,11 +490,12 @@ impl Replica {
             config.office =
                 trust.authors().map(|(author, _)| author).filter(|author| trust.is_office(*author)).collect();
         }
-        config.introduce = carrier != CarrierKind::OneShot || config.certificates.len() > 2;
+        config.introduce = introduce;
         if carrier == CarrierKind::Stream {
             config.peer_check = lastmile_protocol::PeerCheck::Signed { challenge: random()?, binding: [0; 32] };
         }
-        let mut local = local_scopes(&mut store, self.author, &peer)?;
+        let own = own_authors(&store, self.author);
+        let mut local = local_scopes(&mut store, &own, &peer)?;
         if carrier != CarrierKind::OneShot {
             local.iter_mut().for_each(|scope| scope.peer_has = None);
         }
@@ -463,15 +513,19 @@ impl Replica {
     }
 
     pub(crate) fn finish(&self, learnt: &Learnt) -> Result<(), ClientError> {
-        lock(&self.peer).clone_from(&learnt.peer);
         let mut store = lock(&self.store);
+        let mut peer = learnt.peer.clone();
         if let Some(epoch) = learnt.epoch
             && store.epoch()? != Some(epoch)
             && store.trust().is_some_and(|trust| trust.is_office(epoch))
         {
             store.set_epoch(epoch)?;
-            lock(&self.peer).clear();
+            peer.clear();
         }
+        let mut before = lock(&self.peer);
+        belief::keep(&mut store, &before, &peer)?;
+        *before = peer;
+        drop(before);
         if learnt.own_log_ahead {
             *lock(&self.restored) = true;
             store.set_setting(MARK, b"restored")?;
@@ -509,34 +563,4 @@ pub(crate) fn session_error(error: lastmile_protocol::DriveError<StoreError>) ->
         lastmile_protocol::DriveError::Host(error) => ClientError::Store(error),
         lastmile_protocol::DriveError::Session(error) => ClientError::Session(error),
     }
-}
-
-/// Seals every log of the old author as it stands and goes on under a new one that the old one certifies.
-fn succeed(
-    place: &Folder,
-    store: &mut Store,
-    old: &AuthorKey,
-    deployment: &Deployment,
-    now_ms: i64,
-) -> Result<AuthorKey, ClientError> {
-    let author = old.author(deployment);
-    let scopes: Vec<Scope> = store.scopes().map(|(_, scope)| scope.clone()).collect();
-    for scope in &scopes {
-        store.seal(old, scope)?;
-    }
-    let key = AuthorKey::from_seed(&random()?);
-    let Some(before) = store.trust().and_then(|trust| trust.certificate(author).cloned()) else {
-        return Err(ClientError::NoReplica { folder: place.path().to_owned() });
-    };
-    let successor = Certificate {
-        public: key.public(),
-        from_ms: now_ms,
-        issuer: Issuer::Predecessor(author),
-        signature: [0; 64],
-        ..before
-    };
-    store.add_certificates(&[successor.signed(old, deployment)])?;
-    place.keep_key(&key)?;
-    tracing::warn!(old = %author, new = %key.author(deployment), "the replica was restored or copied; going on as a new author");
-    Ok(key)
 }

@@ -51,4 +51,6 @@ pub struct SyncReport {
     pub receipts: u64,
     /// Logs of other authors that part.
     pub forks: u64,
+    /// Logs that came and could not be taken: a gap, a seal that does not verify, damage.
+    pub not_taken: u64,
 }

@@ -1,0 +1,52 @@
+//! Going on as another author: what a device does that was restored or copied.
+
+use lastmile_log::{AuthorKey, Certificate, Deployment, Issuer};
+use lastmile_model::{AuthorId, Scope};
+use lastmile_store::Store;
+
+use crate::ClientError;
+use crate::clock::random;
+use crate::folder::Folder;
+
+/// The author that a device is, and those that it was before it was restored or copied.
+pub(crate) fn own_authors(store: &Store, author: AuthorId) -> Vec<AuthorId> {
+    let mut own = vec![author];
+    while let Some(trust) = store.trust()
+        && let Some(last) = own.last()
+        && let Some(Issuer::Predecessor(before)) = trust.certificate(*last).map(|known| known.issuer)
+        && !own.contains(&before)
+    {
+        own.push(before);
+    }
+    own
+}
+
+/// Seals every log of the old author as it stands and goes on under a new one that the old one certifies.
+pub(crate) fn succeed(
+    place: &Folder,
+    store: &mut Store,
+    old: &AuthorKey,
+    deployment: &Deployment,
+    now_ms: i64,
+) -> Result<AuthorKey, ClientError> {
+    let author = old.author(deployment);
+    let scopes: Vec<Scope> = store.scopes().map(|(_, scope)| scope.clone()).collect();
+    let Some(before) = store.trust().and_then(|trust| trust.certificate(author).cloned()) else {
+        return Err(ClientError::OtherKey { path: place.key_file() });
+    };
+    for scope in &scopes {
+        store.seal(old, scope)?;
+    }
+    let key = AuthorKey::from_seed(&random()?);
+    let successor = Certificate {
+        public: key.public(),
+        from_ms: now_ms,
+        issuer: Issuer::Predecessor(author),
+        signature: [0; 64],
+        ..before
+    };
+    store.add_certificates(&[successor.signed(old, deployment)])?;
+    place.keep_key(&key)?;
+    tracing::warn!(old = %author, new = %key.author(deployment), "the replica was restored or copied; going on as a new author");
+    Ok(key)
+}
