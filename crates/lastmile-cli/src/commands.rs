@@ -15,6 +15,8 @@ mod relay;
 mod report;
 mod script;
 mod shown;
+mod similar;
+mod watch;
 mod written;
 
 pub(crate) use opened::store_error;

@@ -38,8 +38,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if asked && shown.is_ok() { Exit::Done.into() } else { Exit::Usage.into() };
         }
     };
-    logging::start(cli.global.verbose);
     let mut output = Output::of_terminal(&cli.global);
+    logging::start(cli.global.verbose, output.colours_errors());
     let Cli { command, .. } = cli;
     match commands::dispatch(command, &mut output).and_then(|exit| output.flush().map(|()| exit)) {
         Ok(exit) => exit.into(),

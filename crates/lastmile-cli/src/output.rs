@@ -152,6 +152,12 @@ impl Output {
         }
     }
 
+    /// Returns whether what goes to standard error is coloured.
+    #[must_use]
+    pub const fn colours_errors(&self) -> bool {
+        self.err_style.is_colored()
+    }
+
     /// Shows why a command failed, and what can be done; as JSON on standard error in JSON mode.
     pub fn error(&mut self, error: &CliError) {
         let _ = self.out.flush();
@@ -165,7 +171,13 @@ impl Output {
             writeln!(self.err, "{document}")
         } else {
             let label = self.err_style.paint(&self.messages.plain(key!("output.error")), Tone::Bad);
-            let lines = std::iter::once(format!("{label}{}", printable(&message)));
+            // Only a list of faults has lines of its own.
+            let shown = if error.key() == key!("error.invalid") {
+                message.lines().map(printable).collect::<Vec<_>>().join("\n")
+            } else {
+                printable(&message).into_owned()
+            };
+            let lines = std::iter::once(format!("{label}{shown}"));
             let cure = cure.map(|cure| {
                 let label = self.err_style.paint(&self.messages.plain(key!("output.cure")), Tone::Dim);
                 format!("{label}{}", printable(&cure))

@@ -40,7 +40,7 @@ pub struct Check {
 
 /// `lastmile inspect`.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("what").args(["file", "record", "commits", "fields", "authors"]))]
+#[command(group = ArgGroup::new("what").args(["file", "record", "fields", "authors"]))]
 #[command(after_help = "\
 Examples:
   lastmile inspect                              # scopes, authors and heads of a replica

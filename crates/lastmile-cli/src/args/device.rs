@@ -40,7 +40,7 @@ pub enum Device {
 Examples:
   lastmile device init lastmile-invite:1:... --name '张三 手机'
   lastmile device init --invite-file invite.txt --dir phone
-  lastmile device init --invite-file - --offline < invite.txt   # meets the relay later")]
+  lastmile device init --invite-file - < invite.txt")]
 pub struct Init {
     /// The invitation
     #[arg(value_name = "INVITE", required_unless_present = "invite_file", conflicts_with = "invite_file")]
@@ -51,9 +51,6 @@ pub struct Init {
     /// What the office will call this device
     #[arg(long, value_name = "TEXT")]
     pub name: Option<String>,
-    /// Do not try to reach the relay now
-    #[arg(long)]
-    pub offline: bool,
     /// Where the data lies.
     #[command(flatten)]
     pub data: DataDir,
@@ -64,7 +61,7 @@ pub struct Init {
 #[command(after_help = "\
 Examples:
   lastmile device add person name=张三 phone+=13800138000 party_status=中共党员 kind+=member
-  lastmile device add activity title=清洁日 category=环保清洁 date=2026-11-23 beneficiaries=20 --with 0192f3a4 --with 0192f3b7
+  lastmile device add activity title=清洁日 category=环保清洁 date=2026-11-23 beneficiaries=20 --with 0192f3a4 --event submit
   lastmile device add check_in person=0192f3a4
 
 Choices may be typed as code, Chinese or English. What is wrong is named field by field, and nothing is saved.")]
@@ -78,7 +75,10 @@ pub struct Add {
     /// Person who took part in the activity; repeatable, saved together with it
     #[arg(long, value_name = "PERSON")]
     pub with: Vec<RecordRef>,
-    /// Save even if a similar record is there already
+    /// Also write this event of the record's course, e.g. submit; a check-in is registered without being told
+    #[arg(long, value_name = "KIND")]
+    pub event: Option<String>,
+    /// Save a person even if a similar one is on this device already
     #[arg(long)]
     pub anyway: bool,
     /// Where the data lies.
@@ -165,6 +165,9 @@ pub struct List {
     /// Go on after this record
     #[arg(long, value_name = "ID")]
     pub after: Option<RecordRef>,
+    /// Also those that the office linked to another one and that are read as it
+    #[arg(long)]
+    pub all: bool,
     /// Where the data lies.
     #[command(flatten)]
     pub data: DataDir,
@@ -213,10 +216,10 @@ pub struct Status {
 #[command(after_help = "\
 Examples:
   lastmile device sync
-  lastmile device sync --to /media/usb/zhangsan.lastmile     # what the relay lacks, sealed for it
+  lastmile device sync --to /media/usb/zhangsan.lastmile     # not encrypted: keep the stick safe
   lastmile device sync --from /media/usb/answer.lastmile")]
 pub struct Sync {
-    /// Write what the relay lacks to this file, to be carried there
+    /// Write what this device holds to this file, to be carried to the relay or a colleague
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     pub to: Option<PathBuf>,
     /// Take in what this file holds

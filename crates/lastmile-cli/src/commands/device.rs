@@ -11,14 +11,19 @@ use lastmile_log::Invite;
 use lastmile_model::check::CheckContext;
 use lastmile_model::input::{Entered, Entry};
 use lastmile_model::{Places, RecordId, RecordType, input};
+use lastmile_report::lookup::{self, ReadAs};
 use lastmile_store::Reader;
 use lastmile_store::query::{Query, Test};
 use lastmile_store::storage::Cell as ViewCell;
 use serde_json::json;
 
 use super::opened::{client_error, find_record, folder, reader, replica, replica_options, runtime, store_error};
-use super::shown::{cell_json, cell_text, instant, label, origin_json, record_json, value_json, value_text};
-use crate::args::device::{Add, Device, Edit, Find, History, Init, List, Selection, Show, Status, Sync, Watch};
+use super::report::refused;
+use super::shown::{
+    cell_json, cell_text, instant, label, origin_json, record_json, state_text, value_json, value_text,
+};
+use super::similar::similar_persons;
+use crate::args::device::{Add, Device, Edit, Find, History, Init, List, Selection, Show, Status, Sync};
 use crate::args::values::{Comparison, Condition, FieldEdit};
 use crate::dirs::Holder;
 use crate::error::{CliError, Exit};
@@ -37,7 +42,7 @@ pub(super) fn run(command: &Device, output: &mut Output) -> Result<Exit, CliErro
         Device::History(args) => history(args, output),
         Device::Status(args) => status(args, output),
         Device::Sync(args) => sync(args, output),
-        Device::Watch(args) => watch(args, output),
+        Device::Watch(args) => super::watch::run(args, output),
         Device::Script(args) => super::script::run(args, output),
     }
 }
@@ -158,10 +163,20 @@ fn add(args: &Add, output: &mut Output) -> Result<Exit, CliError> {
     let fields = replica.read(|reader| whole_references(reader, known, &args.fields))?;
     let mut values = entered(known, &fields, language)?;
     with_context(|context| input::with_defaults(known, &mut values, context));
+    let entry = Entry::from(values);
+    if args.record_type == "person" && !args.anyway {
+        let similar: Vec<String> = similar_persons(&replica, &entry)?.iter().map(ToString::to_string).collect();
+        if !similar.is_empty() {
+            return Err(CliError::new(Exit::Undecided, key!("device.similar"))
+                .with("ids", similar.join(" "))
+                .cure(key!("cure.similar")));
+        }
+    }
     let mut draft = replica.draft(None);
-    let id = draft.create(&args.record_type, Entry::from(values)).map_err(failed)?;
-    if args.record_type == "check_in" {
-        draft.event("check_in", id, "register", &[]).map_err(failed)?;
+    let id = draft.create(&args.record_type, entry).map_err(failed)?;
+    let usual = (args.record_type == "check_in").then_some("register");
+    if let Some(kind) = args.event.as_deref().or(usual) {
+        draft.event(&args.record_type, id, kind, &[]).map_err(failed)?;
     }
     for person in &args.with {
         let person = replica.read(|reader| find_record(reader, person, Some("person")))?.id;
@@ -280,12 +295,15 @@ pub(super) fn query_of(
 }
 
 fn show_rows(
-    reader: &Reader,
+    reader: &mut Reader,
     record_type: &RecordType,
-    query: &Query,
-    columns: &[String],
+    (query, columns): (&Query, &[String]),
+    all: bool,
     output: &mut Output,
 ) -> Result<usize, CliError> {
+    let read_as = ReadAs::of(reader, &record_type.name).map_err(refused)?;
+    let reader = &*reader;
+    let mut left_out = 0u64;
     let language = output.messages().language();
     let field = |name: &str| record_type.field(name).map(|(_, field)| field);
     let mut table = vec![Column::text("id")];
@@ -297,9 +315,16 @@ fn show_rows(
             let mut object = serde_json::Map::new();
             object.insert("id".to_owned(), json!(row.id.to_string()));
             let mut cells = vec![row.id.to_string()];
+            if !all && read_as.other(reader, row.id)?.is_some() {
+                left_out += 1;
+                return Ok(ControlFlow::Continue(()));
+            }
             for (name, cell) in columns.iter().zip(row.cells) {
                 object.insert(name.clone(), cell_json(cell, field(name)));
-                cells.push(cell_text(cell, field(name), language));
+                cells.push(match cell.text().filter(|_| name == "state") {
+                    Some(code) => state_text(record_type, code, language),
+                    None => cell_text(cell, field(name), language),
+                });
             }
             objects.push(object);
             table.row(cells.into_iter().map(Into::into));
@@ -307,16 +332,22 @@ fn show_rows(
         })
         .map_err(store_error)?;
     let count = objects.len();
-    output.json(&json!({"type": record_type.name, "count": count, "records": objects}))?;
+    output.json(&json!({"type": record_type.name, "count": count, "left_out": left_out, "records": objects}))?;
     if count > 0 {
         output.table(&table)?;
+    }
+    if left_out > 0 {
+        output.note(key!("device.left_out"), &[("count", left_out.to_string())]);
     }
     Ok(count)
 }
 
 fn find(args: &Find, output: &mut Output) -> Result<Exit, CliError> {
-    let reader = reader(&args.data, Holder::Device)?;
+    let mut reader = reader(&args.data, Holder::Device)?;
     let catalogue = std::sync::Arc::clone(reader.catalogue());
+    if let Some(name) = &args.record_type {
+        known_type(&reader, &catalogue, name)?;
+    }
     let text = args.text.join(" ");
     let mut objects = Vec::new();
     let language = output.messages().language();
@@ -325,7 +356,8 @@ fn find(args: &Find, output: &mut Output) -> Result<Exit, CliError> {
         Column::text(output.messages().plain(key!("device.type"))),
         Column::text(output.messages().plain(key!("device.found"))),
     ]);
-    for (type_no, view) in reader.views().iter().enumerate() {
+    let views = reader.views().to_vec();
+    for (type_no, view) in views.iter().enumerate() {
         let wanted = args.record_type.as_ref().is_none_or(|name| *name == view.type_name);
         let Some((_, record_type)) = catalogue.get(&view.type_name).filter(|_| wanted && view.searchable) else {
             continue;
@@ -333,10 +365,12 @@ fn find(args: &Find, output: &mut Output) -> Result<Exit, CliError> {
         let columns: Vec<&str> =
             record_type.fields.iter().filter(|field| field.search).map(|field| field.name.as_str()).collect();
         let columns: Vec<&str> = columns.into_iter().filter(|name| view.position(name).is_some()).collect();
-        let mut query = Query::new(type_no, &columns);
-        query.find = Some(text.clone());
-        query.limit = Some(args.limit);
-        for row in reader.rows(&query).map_err(store_error)? {
+        let found = lookup::find(&mut reader, &view.type_name, &text, args.limit).map_err(refused)?;
+        let of_id = |id: RecordId| {
+            Query::new(type_no, &columns).filter("id", Test::Is, ViewCell::Blob(id.as_bytes().to_vec().into()))
+        };
+        let rows = found.into_iter().map(|id| reader.rows(&of_id(id))).collect::<Result<Vec<_>, _>>();
+        for row in rows.map_err(store_error)?.into_iter().filter_map(|rows| rows.into_iter().next()) {
             let field = |name: &str| record_type.field(name).map(|(_, field)| field);
             let shown: BTreeMap<&str, serde_json::Value> =
                 columns.iter().zip(&row.cells).map(|(name, cell)| (*name, cell_json(cell, field(name)))).collect();
@@ -360,12 +394,12 @@ fn list(args: &List, output: &mut Output) -> Result<Exit, CliError> {
     let catalogue = std::sync::Arc::clone(reader.catalogue());
     let known = known_type(&reader, &catalogue, &args.record_type)?;
     let (mut query, columns) = query_of(&reader, known, &args.selection)?;
-    query.limit = Some(args.limit);
+    query.limit = (args.limit > 0).then_some(args.limit);
     if let Some(after) = &args.after {
         let last = find_record(&mut reader, after, Some(&args.record_type))?.id;
         query = query.filter("id", Test::Above, ViewCell::Blob(last.as_bytes().to_vec().into())).order_by("id", false);
     }
-    if show_rows(&reader, known, &query, &columns, output)? == 0 {
+    if show_rows(&mut reader, known, (&query, &columns), args.all, output)? == 0 {
         output.say::<&str>(key!("device.none"), &[])?;
     }
     Ok(Exit::Done)
@@ -384,7 +418,8 @@ fn show(args: &Show, output: &mut Output) -> Result<Exit, CliError> {
         Column::text(output.messages().plain(key!("device.value"))),
     ]);
     if let Some(state) = &record.state {
-        table.row([output.messages().plain(key!("device.state")).as_str().into(), state.as_str().into()]);
+        let shown = state_text(known, state, language);
+        table.row([output.messages().plain(key!("device.state")).as_str().into(), shown.as_str().into()]);
     }
     for (name, value) in &record.values {
         let field = known.field(name).map(|(_, field)| field);
@@ -458,6 +493,7 @@ fn status(args: &Status, output: &mut Output) -> Result<Exit, CliError> {
         "author": replica.author().to_string(),
         "relay": replica.relay(),
         "scopes": scopes,
+        "last_exchange": status.last_success_ms.map(instant),
         "unsent": {"commits": status.unsent_commits, "changes": status.unsent_changes},
         "held": {
             "applied": counts.applied, "waiting": counts.waiting, "quarantined": counts.quarantined,
@@ -466,6 +502,10 @@ fn status(args: &Status, output: &mut Output) -> Result<Exit, CliError> {
     }))?;
     let word = if status.unsent_commits == 0 { key!("device.all_sent") } else { key!("device.unsent") };
     output.say(word, &[("count", status.unsent_commits.to_string()), ("relay", replica.relay().to_owned())])?;
+    match status.last_success_ms {
+        Some(ms) => output.say(key!("device.last_exchange"), &[("when", instant(ms))])?,
+        None => output.say::<&str>(key!("device.no_exchange"), &[])?,
+    }
     let held = [
         ("applied", counts.applied.to_string()),
         ("waiting", counts.waiting.to_string()),
@@ -483,6 +523,7 @@ fn sync(args: &Sync, output: &mut Output) -> Result<Exit, CliError> {
     let place = folder(&args.data, Holder::Device)?;
     let options = ReplicaOptions { timeout: Duration::from_secs(args.timeout), ..replica_options(&args.data)? };
     let replica = Replica::open(&place, options).map_err(failed)?;
+    let (mut partial, mut not_taken) = (false, 0);
     if let Some(file) = &args.to {
         let report = replica.export_bundle(file).map_err(failed)?;
         output.json(&json!({"file": file, "bundle": report}))?;
@@ -491,6 +532,11 @@ fn sync(args: &Sync, output: &mut Output) -> Result<Exit, CliError> {
         let report = replica.import_bundle(file).map_err(failed)?;
         output.json(&json!({"file": file, "bundle": report}))?;
         output.say(key!("device.bundle_read"), &[("count", report.appended.to_string())])?;
+        if !report.whole {
+            output.say::<&str>(key!("device.bundle_cut"), &[])?;
+        }
+        partial = !report.whole;
+        not_taken = report.not_taken;
     } else {
         let report = runtime()?.block_on(replica.sync()).map_err(failed)?;
         output.json(&report)?;
@@ -500,51 +546,11 @@ fn sync(args: &Sync, output: &mut Output) -> Result<Exit, CliError> {
             ("receipts", report.receipts.to_string()),
         ];
         output.say(key!("device.synced"), &counts)?;
+        not_taken = report.not_taken;
+    }
+    if not_taken > 0 {
+        output.say(key!("device.not_taken"), &[("count", not_taken.to_string())])?;
     }
     replica.close().map_err(failed)?;
-    Ok(Exit::Done)
-}
-
-fn watch(args: &Watch, output: &mut Output) -> Result<Exit, CliError> {
-    let language = output.messages().language();
-    let replica = std::sync::Arc::new(replica(&args.data, output)?);
-    let catalogue = std::sync::Arc::clone(replica.catalogue());
-    runtime()?.block_on(async {
-        let mut changes = replica.observe();
-        let auto = lastmile_client::AutoSync::start(std::sync::Arc::clone(&replica), lastmile_client::auto::Pace::default());
-        let mut status = auto.status();
-        let end = tokio::time::sleep(args.seconds.map_or(Duration::from_secs(86_400 * 365), Duration::from_secs));
-        tokio::pin!(end);
-        loop {
-            tokio::select! {
-                () = &mut end => break,
-                _ = tokio::signal::ctrl_c() => break,
-                changed = status.changed() => {
-                    if changed.is_err() { break }
-                    let now = status.borrow_and_update().clone();
-                    output.json_line(&json!({"sync": now}))?;
-                    let count = [("count", now.unsent_commits.to_string()), ("relay", replica.relay().to_owned())];
-                    let word = if now.unsent_commits == 0 { key!("device.all_sent") } else { key!("device.unsent") };
-                    output.say(word, &count)?;
-                }
-                heard = changes.recv() => match heard {
-                    Ok(rows) => for row in rows.iter() {
-                        let name = catalogue.types().get(row.type_no).map_or("", |known| known.name.as_str());
-                        if args.record_type.as_ref().is_some_and(|wanted| wanted != name) { continue }
-                        output.json_line(&json!({"changed": {"type": name, "id": row.record.to_string()}}))?;
-                        output.say(key!("device.changed"), &[("type", name.to_owned()), ("id", row.record.to_string())])?;
-                    },
-                    Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
-                        output.json_line(&json!({"changed": "many"}))?;
-                    }
-                    Err(tokio::sync::broadcast::error::RecvError::Closed) => break,
-                },
-            }
-        }
-        Ok::<(), CliError>(())
-    })?;
-    if let Ok(replica) = std::sync::Arc::try_unwrap(replica) {
-        replica.close().map_err(|error| client_error(error, language))?;
-    }
-    Ok(Exit::Done)
+    Ok(if partial || not_taken > 0 { Exit::Partial } else { Exit::Done })
 }

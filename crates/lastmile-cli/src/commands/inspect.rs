@@ -418,8 +418,11 @@ fn of_fields(name: &str, output: &mut Output) -> Result<Exit, CliError> {
         ]);
         let mut fields = Vec::new();
         for field in known.fields.iter().filter(|field| !field.common) {
-            let events = field.events.iter().map(|event| event.kind.as_str());
-            let choices: Vec<&str> = field.choices.iter().map(|choice| choice.code.as_str()).chain(events).collect();
+            let choices: Vec<&str> = if field.events.is_empty() {
+                field.choices.iter().map(|choice| choice.code.as_str()).collect()
+            } else {
+                field.events.iter().map(|event| event.kind.as_str()).collect()
+            };
             let level = format!("L{}", field.level as u8);
             table.row([
                 field.name.as_str().into(),

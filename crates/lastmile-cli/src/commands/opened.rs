@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lastmile_client::{ClientError, Replica, ReplicaOptions};
 use lastmile_model::{Catalogue, ChangeHash, RecordId, Scope};
+use lastmile_protocol::Code;
 use lastmile_store::query::{Query, Test};
 use lastmile_store::sqlite::{OpenOptions, SqliteStorage};
 use lastmile_store::storage::Cell;
@@ -23,6 +24,7 @@ pub(crate) fn store_error(error: StoreError) -> CliError {
     let new = |exit, key| CliError::new(exit, key).with("reason", &error);
     let named = match &error {
         StoreError::DiskFull => new(Exit::Storage, key!("error.disk_full")),
+        StoreError::NoRoom { path } => new(Exit::Storage, key!("error.no_room")).with("file", path.display()),
         StoreError::ReadOnly { path } => new(Exit::Storage, key!("error.read_only")).with("file", path.display()),
         StoreError::InUse { path } => new(Exit::Storage, key!("error.in_use")).with("file", path.display()),
         StoreError::Newer { path, .. } => new(Exit::Storage, key!("error.newer")).with("file", path.display()),
@@ -51,7 +53,6 @@ pub(crate) fn store_error(error: StoreError) -> CliError {
 
 /// Says what a device refused.
 pub(super) fn client_error(error: ClientError, language: Language) -> CliError {
-    let new = |exit, key| CliError::new(exit, key).with("reason", &error);
     match error {
         ClientError::Store(error) => store_error(error),
         ClientError::Invalid(problems) => {
@@ -70,17 +71,86 @@ pub(super) fn client_error(error: ClientError, language: Language) -> CliError {
         ClientError::Exists { ref folder } => {
             CliError::new(Exit::Refused, key!("error.replica_exists")).with("folder", folder.display())
         }
-        ClientError::Unreachable { ref relay, .. } => {
-            new(Exit::Network, key!("error.unreachable")).with("relay", relay).cure(key!("cure.unreachable"))
+        ClientError::Unreachable { ref relay, ref reason } => CliError::new(Exit::Network, key!("error.unreachable"))
+            .with("relay", relay)
+            .with("reason", reason)
+            .cure(key!("cure.unreachable")),
+        ClientError::BrokenOff { ref relay, .. } => {
+            CliError::new(Exit::Network, key!("error.broken_off")).with("relay", relay).cure(key!("cure.broken_off"))
         }
+        ClientError::Session(error) => CliError::new(Exit::Network, key!("error.session"))
+            .with("reason", &error)
+            .cure(key!("cure.broken_off"))
+            .because(error),
         ClientError::NotARelay { ref relay, ref found } => CliError::new(Exit::Network, key!("error.not_a_relay"))
             .with("relay", relay)
             .with("found", found)
             .cure(key!("cure.not_a_relay")),
-        ClientError::Refused { .. } => new(Exit::NotPermitted, key!("error.relay_refused")),
-        ClientError::NotABundle { .. } => new(Exit::Refused, key!("error.not_a_bundle")),
-        _ => new(Exit::Storage, key!("error.storage")),
+        ClientError::Refused { code, .. } => code_error(code),
+        ClientError::NotABundle { ref path } => {
+            CliError::new(Exit::Refused, key!("error.not_a_bundle")).with("file", path.display())
+        }
+        ClientError::DamagedBundle { ref path, ref source } => {
+            CliError::new(Exit::Damage, key!("error.damaged_bundle"))
+                .with("file", path.display())
+                .with("reason", source)
+                .cure(key!("cure.damaged_bundle"))
+        }
+        ClientError::File { path, source } => file_error(&path, source),
+        ClientError::BadKey { ref path } => {
+            CliError::new(Exit::Storage, key!("error.bad_key")).with("file", path.display()).cure(key!("cure.bad_key"))
+        }
+        ClientError::OtherKey { ref path } => CliError::new(Exit::Storage, key!("error.other_key"))
+            .with("file", path.display())
+            .cure(key!("cure.other_key")),
+        ClientError::NoScopeFor { ref record_type } => {
+            CliError::new(Exit::Refused, key!("error.no_scope")).with("type", record_type)
+        }
+        ClientError::BadAddress(ref address) => {
+            CliError::new(Exit::Refused, key!("error.bad_address")).with("address", address)
+        }
+        ClientError::OfficeKey => CliError::new(Exit::Storage, key!("error.office_key")),
+        ClientError::NoRandomness => CliError::new(Exit::Failed, key!("error.no_randomness")),
     }
+}
+
+/// Says why a file of a folder could not be read or written.
+pub(super) fn file_error(path: &Path, source: std::io::Error) -> CliError {
+    use std::io::ErrorKind;
+    let named = match source.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            CliError::new(Exit::Storage, key!("error.read_only"))
+        }
+        ErrorKind::StorageFull => CliError::new(Exit::Storage, key!("error.disk_full")),
+        ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => CliError::new(Exit::Storage, key!("error.no_room")),
+        _ => return CliError::reading(path, source),
+    };
+    named.with("file", path.display()).because(source)
+}
+
+/// Says what a relay's code means for the one at the device.
+fn code_error(code: Code) -> CliError {
+    let new = CliError::new;
+    let named = match code {
+        Code::VersionMismatch | Code::UnknownFrame => {
+            new(Exit::Failed, key!("relay_code.version")).cure(key!("relay_code.cure.version"))
+        }
+        Code::WrongDeployment => {
+            new(Exit::NotPermitted, key!("relay_code.deployment")).cure(key!("relay_code.cure.deployment"))
+        }
+        Code::UnknownAuthor | Code::BadSignature => {
+            new(Exit::NotPermitted, key!("relay_code.unknown")).cure(key!("relay_code.cure.invite"))
+        }
+        Code::WrongEpoch => new(Exit::NotPermitted, key!("relay_code.epoch")).cure(key!("relay_code.cure.deployment")),
+        Code::WrongClock => new(Exit::NotPermitted, key!("relay_code.clock")).cure(key!("relay_code.cure.clock")),
+        Code::Revoked => new(Exit::NotPermitted, key!("relay_code.revoked")).cure(key!("relay_code.cure.office")),
+        Code::BadToken => new(Exit::NotPermitted, key!("relay_code.token")).cure(key!("relay_code.cure.invite")),
+        Code::Busy | Code::Internal | Code::CannotStore | Code::Repeated => {
+            new(Exit::Network, key!("relay_code.later")).cure(key!("cure.unreachable"))
+        }
+        _ => new(Exit::Failed, key!("error.relay_refused")),
+    };
+    named.with("reason", code)
 }
 
 /// The folder that a command's options name.

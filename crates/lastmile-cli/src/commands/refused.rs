@@ -3,7 +3,7 @@
 use lastmile_relay::{OfficeError, RelayError};
 use lastmile_web::WebError;
 
-use super::opened::store_error;
+use super::opened::{file_error, store_error};
 use crate::error::{CliError, Exit};
 use crate::messages::{Language, key};
 
@@ -14,9 +14,7 @@ pub(super) fn relay_error(error: RelayError, language: Language) -> CliError {
         RelayError::Store(error) => return store_error(error),
         RelayError::Office(error) => return office_error(error, language),
         RelayError::ReadOnly { ref path } => of_file(key!("error.read_only"), path),
-        RelayError::File { ref path, ref source } => {
-            of_file(key!("error.read_file"), path).with("reason", source.kind())
-        }
+        RelayError::File { path, source } => return file_error(&path, source),
         RelayError::BadKey { ref path } => of_file(key!("relay.bad_key"), path).cure(key!("relay.cure.key")),
         RelayError::KeyMissing { ref path } => of_file(key!("relay.key_missing"), path).cure(key!("relay.cure.key")),
         RelayError::OtherKey { ref path } => of_file(key!("relay.other_key"), path).cure(key!("relay.cure.key")),
@@ -78,6 +76,7 @@ pub(super) fn office_error(error: OfficeError, language: Language) -> CliError {
         }
         OfficeError::BadDay { text } => refused(key!("office.bad.day")).with("text", text),
         OfficeError::BadScope { text } => CliError::new(Exit::NotFound, key!("office.bad.scope")).with("text", text),
+        OfficeError::WidePlace => refused(key!("office.bad.wide_place")),
         OfficeError::BadCommunity { text } => refused(key!("office.bad.community")).with("text", text),
         OfficeError::BadAuthor { text, scope } => {
             CliError::new(Exit::NotFound, key!("office.bad.author")).with("text", text).with("scope", scope)

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use lastmile_model::Places;
 use lastmile_relay::{Office, OfficeAnswer, OfficeCommand, Relay as Server, RelayFolder, RelayOptions, RunningRelay};
 use lastmile_web::Limits;
 use serde_json::json;
@@ -126,6 +127,13 @@ fn invite(args: &Invite, output: &mut Output) -> Result<Exit, CliError> {
     let place = folder(&args.data, Holder::Relay)?;
     if !place.join(DATABASE).is_file() {
         return Err(no_relay(&place));
+    }
+    // A device of a place that does not exist would never meet anybody.
+    let unknown = args.scope.iter().find(|code| Places::changsha().get(code.as_str()).is_none());
+    if let Some(code) = unknown {
+        return Err(CliError::new(Exit::NotFound, key!("relay.unknown_place"))
+            .with("code", code.as_str())
+            .cure(key!("relay.cure.unknown_place")));
     }
     let kept = std::fs::read_to_string(place.join(PUBLIC_URL)).ok().map(|url| url.trim().to_owned());
     let command = OfficeCommand::Invite {

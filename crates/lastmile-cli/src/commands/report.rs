@@ -115,7 +115,8 @@ fn usual_scope(reader: &mut Reader) -> Result<String, CliError> {
     found.ok_or_else(|| CliError::new(Exit::NotFound, key!("report.no_scope")).cure(key!("report.no_scope_cure")))
 }
 
-fn refused(error: ReportError) -> CliError {
+/// Says why a report cannot be made.
+pub(super) fn refused(error: ReportError) -> CliError {
     match error {
         ReportError::Store(error) => store_error(error),
         ReportError::Period { from, to } => {

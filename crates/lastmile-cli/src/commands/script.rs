@@ -167,8 +167,9 @@ pub(super) fn run(args: &Script, output: &mut Output) -> Result<Exit, CliError> 
     Ok(if failures == 0 { Exit::Done } else { Exit::Partial })
 }
 
+/// Reads an id; what was written instead of one may be a name, so it is not repeated.
 fn id_of(text: &str) -> Result<RecordId, CliError> {
-    text.parse().map_err(|_| CliError::new(Exit::Refused, key!("error.no_record")).with("id", text))
+    text.parse().map_err(|_| CliError::new(Exit::Refused, key!("error.script_id")))
 }
 
 /// The acting person. One that is no id is an error: nobody would find out later who acted.

@@ -83,6 +83,18 @@ pub(super) fn cell_text(cell: &Cell<'_>, field: Option<&Field>, language: Langua
     }
 }
 
+/// The word for a state.
+pub(super) fn state_text(record_type: &RecordType, code: &str, language: Language) -> String {
+    let machine = record_type.states.as_deref().and_then(lastmile_model::states::Machine::named);
+    machine
+        .and_then(|machine| machine.state(code))
+        .map_or(code, |state| match language {
+            Language::Chinese => state.zh,
+            Language::English => state.en,
+        })
+        .to_owned()
+}
+
 /// The label of a field.
 pub(super) fn label<'f>(record_type: &'f RecordType, name: &'f str, language: Language) -> &'f str {
     record_type.field(name).map_or(name, |(_, field)| match language {

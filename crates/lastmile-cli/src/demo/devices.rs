@@ -21,6 +21,9 @@ use super::DemoError;
 use crate::messages::key;
 use crate::output::Output;
 
+/// A community that is being recorded: its work and how many saves it made; nothing for a number that no community has.
+type Task = JoinHandle<Result<Option<(CommunityWork, usize)>, DemoError>>;
+
 /// One device and where it keeps itself.
 #[derive(Debug)]
 struct Device {
@@ -146,7 +149,7 @@ impl Devices {
         let communities = dataset.plan().communities.len();
         let bar = output.progress::<&str>(Some(communities as u64), key!("demo.recording"), &[]);
         let at_a_time = std::thread::available_parallelism().map_or(2, usize::from).min(AT_A_TIME);
-        let mut tasks: VecDeque<JoinHandle<Result<Option<(CommunityWork, usize)>, DemoError>>> = VecDeque::new();
+        let mut tasks: VecDeque<Task> = VecDeque::new();
         let mut index = 0;
         while index < communities || !tasks.is_empty() {
             if index < communities && tasks.len() <= at_a_time {

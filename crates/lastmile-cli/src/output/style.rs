@@ -31,6 +31,12 @@ impl Style {
         Self { colored }
     }
 
+    /// Returns whether text is coloured.
+    #[must_use]
+    pub const fn is_colored(self) -> bool {
+        self.colored
+    }
+
     /// Returns whether the environment lets a terminal have colour: `NO_COLOR` unset or empty, `TERM` not `dumb`.
     #[must_use]
     pub fn wanted_by_environment() -> bool {
