@@ -48,7 +48,12 @@ impl Field {
     }
 
     pub async fn enrol(&self, name: &str) -> Replica {
-        let invite = self.relay().invite(InviteOrder::new(vec![scope()], self.relay().url())).await.unwrap();
+        self.enrol_in(name, scope()).await
+    }
+
+    /// Enrols a device of another community.
+    pub async fn enrol_in(&self, name: &str, scope: Scope) -> Replica {
+        let invite = self.relay().invite(InviteOrder::new(vec![scope], self.relay().url())).await.unwrap();
         Replica::enrol(&self.path(name), &invite, name, ReplicaOptions::default()).await.unwrap()
     }
 
@@ -56,8 +61,11 @@ impl Field {
         Replica::open(&self.path(name), ReplicaOptions::default()).unwrap()
     }
 
-    /// Copies a closed device's folder, as a backup would.
+    /// Copies the folder of a closed device or relay over another, as a backup would.
     pub fn copy(&self, from: &str, to: &str) {
+        if self.path(to).exists() {
+            std::fs::remove_dir_all(self.path(to)).unwrap();
+        }
         std::fs::create_dir(self.path(to)).unwrap();
         for file in std::fs::read_dir(self.path(from)).unwrap() {
             let file = file.unwrap();

@@ -1,7 +1,10 @@
 //! Cross-crate stories, in one test binary.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test says what failed by stopping")]
 
+mod bad_input;
 mod field;
 mod fixtures;
 mod layers;
+mod restored;
 mod sync;
+mod worked_cases;

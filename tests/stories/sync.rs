@@ -1,5 +1,7 @@
 //! Devices record offline and everything reaches everybody.
 
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,4 +113,112 @@ async fn a_file_carries_a_day_between_devices() {
     assert_eq!(two.import_bundle(&file).unwrap().appended, 0, "the same file again brings nothing");
     std::fs::write(&file, b"hello").unwrap();
     assert!(two.import_bundle(&file).is_err());
+}
+
+#[tokio::test]
+async fn a_restart_sends_nothing_back_of_what_came_down() {
+    let field = Field::new().await;
+    let (one, two) = (field.enrol("one").await, field.enrol("two").await);
+    for number in 0..40 {
+        add_activity(&one, &format!("活动{number}"), number);
+    }
+    settle(&one).await;
+    settle(&two).await;
+    settle(&one).await;
+    for (name, replica) in [("two", two), ("one", one)] {
+        replica.close().unwrap();
+        let replica = field.open(name);
+        assert!(
+            replica.status().unwrap().last_success_ms.is_some(),
+            "{name}: when the relay was last reached is known"
+        );
+        let idle = replica.sync().await.unwrap();
+        assert_eq!((idle.equal, idle.rounds, idle.sent_batches, idle.received_batches), (true, 1, 0, 0), "{name}");
+        assert!(idle.sent_bytes + idle.received_bytes <= 400, "{name}: {idle:?}");
+        if name == "one" {
+            // And one save is all that goes up.
+            add_activity(&replica, name, 1);
+            let sent = replica.sync().await.unwrap();
+            assert_eq!(sent.sent_batches, 1, "{sent:?}");
+            assert!(sent.sent_bytes <= 1_200, "{sent:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_without_a_part_that_it_needs_is_not_saved() {
+    let field = Field::new().await;
+    let one = field.enrol("one").await;
+    let id = add_activity(&one, "清洁日", 20);
+    let event = |kind: &str, parts: &[(&str, &str)]| {
+        let mut draft = one.draft(None);
+        draft.event("activity", id, kind, parts).and_then(|()| draft.save())
+    };
+    event("submit", &[]).unwrap();
+    for parts in [&[][..], &[("why", " ")], &[("why", "缺照片"), ("colour", "red")]] {
+        assert!(matches!(event("return", parts), Err(lastmile_client::ClientError::Invalid(_))), "{parts:?}");
+    }
+    assert!(matches!(event("submit", &[("on", "2999-01-01")]), Err(lastmile_client::ClientError::Invalid(_))));
+    event("return", &[("why", "缺照片")]).unwrap();
+    assert_eq!(one.record("activity", id).unwrap().state.as_deref(), Some("returned"));
+}
+
+/// A path to the relay that breaks after so many bytes of each answer.
+fn breaking(relay: SocketAddr, after: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for near in listener.incoming() {
+            let Ok(mut near) = near else { continue };
+            let Ok(mut far) = TcpStream::connect(relay) else { return };
+            std::thread::spawn(move || {
+                let (mut near_in, mut far_out) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut near_in, &mut far_out));
+                let mut answer = vec![0; after];
+                let mut passed = 0;
+                while passed < after {
+                    match far.read(&mut answer[passed..]) {
+                        Ok(read) if read > 0 && near.write_all(&answer[passed..passed + read]).is_ok() => {
+                            passed += read
+                        }
+                        _ => break,
+                    }
+                }
+                let _ = near.shutdown(std::net::Shutdown::Both);
+                let _ = far.shutdown(std::net::Shutdown::Both);
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_breaks_again_and_again_still_brings_everything_down() {
+    let field = Field::new().await;
+    let (one, mut two) = (field.enrol("one").await, field.enrol("two").await);
+    settle(&two).await;
+    for number in 0..30 {
+        add_activity(&one, &format!("活动{number}"), number);
+        settle(&one).await;
+    }
+    two.set_relay(&format!("http://{}", breaking(field.relay().addr(), 3_000))).unwrap();
+    let mut received = 0;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match two.sync().await {
+            Ok(report) if report.equal => break,
+            Ok(report) => received += report.received_batches,
+            Err(lastmile_client::ClientError::BrokenOff { batches, .. }) => {
+                assert!(batches > 0, "each try brings something");
+                received += batches;
+            }
+            Err(other) => panic!("{other}"),
+        }
+        assert!(tries < 60, "{received} batches came");
+    }
+    assert!(tries > 3, "the path did break");
+    assert!(received <= 40, "nothing came twice: {received}");
+    assert_eq!(digest(&two), field.digest().await);
+    assert_eq!(two.status().unwrap().last_error, None);
 }
