@@ -8,6 +8,7 @@ use std::sync::Arc;
 use lastmile_cli::demo::{self, Plan, Summary};
 use lastmile_cli::messages::Language;
 use lastmile_cli::output::Output;
+use lastmile_log::UnpackedBatch;
 use lastmile_model::Catalogue;
 use lastmile_store::sqlite::{self, OpenOptions, SqliteStorage};
 use lastmile_store::storage::Strand;
@@ -45,15 +46,28 @@ fn relay_reader(database: &Path) -> Reader {
     Reader::new(storage, Arc::new(Catalogue::builtin().clone())).unwrap()
 }
 
-/// Deletes the last blob of the longest log, as if it had never come, and builds the views anew. Returns how many changes went.
+/// Deletes the last blob of the log whose last blob makes most activities, as if it had never come, and builds the views anew. Returns how
+/// many changes went.
 fn delete_a_blob(database: &Path) -> usize {
     let catalogue = Catalogue::builtin();
     let mut storage = sqlite::open(database, &OpenOptions::default(), catalogue).unwrap();
-    let longest = storage.strands().unwrap().into_iter().max_by_key(|strand| strand.changes).unwrap();
-    let (first, last, _) = *storage.blob_list(longest.no).unwrap().last().unwrap();
-    let blob = storage.blob_with(longest.no, first).unwrap().unwrap();
-    let batch = lastmile_log::unpack(&blob.packed, 1 << 24).unwrap();
-    let changes: usize = batch.commits.iter().map(|commit| commit.header.changes.len()).sum();
+    let last_blob = |strand: &Strand| {
+        let (first, _, _) = *storage.blob_list(strand.no).unwrap().last().unwrap();
+        let blob = storage.blob_with(strand.no, first).unwrap().unwrap();
+        lastmile_log::unpack(&blob.packed, 1 << 24).unwrap()
+    };
+    let entries = |batch: &UnpackedBatch| -> Vec<_> {
+        batch.commits.iter().flat_map(|commit| commit.header.changes.clone()).collect()
+    };
+    let made = |strand: &Strand| {
+        entries(&last_blob(strand))
+            .iter()
+            .filter(|entry| entry.record_type == "activity" && entry.header.deps.is_empty())
+            .count()
+    };
+    let longest = storage.strands().unwrap().into_iter().max_by_key(made).unwrap();
+    let batch = last_blob(&longest);
+    let (first, last, changes) = (batch.first, batch.last(), entries(&batch).len());
     assert_eq!(last, longest.head);
     storage.begin(Durability::Full).unwrap();
     storage.remove_blob(longest.no, first).unwrap();
