@@ -8,7 +8,7 @@ use std::sync::Arc;
 use lastmile_cli::demo::{self, Plan, Summary};
 use lastmile_cli::messages::Language;
 use lastmile_cli::output::Output;
-use lastmile_log::UnpackedBatch;
+use lastmile_log::{ChangeEntry, UnpackedBatch};
 use lastmile_model::Catalogue;
 use lastmile_store::sqlite::{self, OpenOptions, SqliteStorage};
 use lastmile_store::storage::Strand;
@@ -46,43 +46,43 @@ fn relay_reader(database: &Path) -> Reader {
     Reader::new(storage, Arc::new(Catalogue::builtin().clone())).unwrap()
 }
 
-/// Deletes the last blob of the log whose last blob makes most activities, as if it had never come, and builds the views anew. Returns how
-/// many changes went.
+/// Deletes the blob that makes most activities, with what followed it in its log and cannot stand without it, as if they had never come,
+/// and builds the views anew. Returns how many changes went.
 fn delete_a_blob(database: &Path) -> usize {
     let catalogue = Catalogue::builtin();
     let mut storage = sqlite::open(database, &OpenOptions::default(), catalogue).unwrap();
-    let last_blob = |strand: &Strand| {
-        let (first, _, _) = *storage.blob_list(strand.no).unwrap().last().unwrap();
-        let blob = storage.blob_with(strand.no, first).unwrap().unwrap();
-        lastmile_log::unpack(&blob.packed, 1 << 24).unwrap()
-    };
-    let entries = |batch: &UnpackedBatch| -> Vec<_> {
-        batch.commits.iter().flat_map(|commit| commit.header.changes.clone()).collect()
-    };
-    let made = |strand: &Strand| {
-        entries(&last_blob(strand))
-            .iter()
-            .filter(|entry| entry.record_type == "activity" && entry.header.deps.is_empty())
-            .count()
-    };
-    let longest = storage.strands().unwrap().into_iter().max_by_key(made).unwrap();
-    let batch = last_blob(&longest);
-    let (first, last, changes) = (batch.first, batch.last(), entries(&batch).len());
-    assert_eq!(last, longest.head);
+    let mut blobs: Vec<(usize, Strand, UnpackedBatch)> = Vec::new();
+    for strand in storage.strands().unwrap() {
+        for (first, _, _) in storage.blob_list(strand.no).unwrap() {
+            let blob = storage.blob_with(strand.no, first).unwrap().unwrap();
+            let batch = lastmile_log::unpack(&blob.packed, 1 << 24).unwrap();
+            let entries = batch.commits.iter().flat_map(|commit| &commit.header.changes);
+            let is_new = |entry: &&ChangeEntry| entry.record_type == "activity" && entry.header.deps.is_empty();
+            blobs.push((entries.filter(is_new).count(), strand.clone(), batch));
+        }
+    }
+    let (_, strand, batch) = blobs.iter().max_by_key(|(made, ..)| *made).unwrap();
+    let gone: Vec<&UnpackedBatch> = blobs
+        .iter()
+        .filter(|(_, of, one)| of.no == strand.no && one.first >= batch.first)
+        .map(|(.., one)| one)
+        .collect();
+    let changes: usize = gone.iter().flat_map(|batch| &batch.commits).map(|commit| commit.header.changes.len()).sum();
     storage.begin(Durability::Full).unwrap();
-    storage.remove_blob(longest.no, first).unwrap();
-    let (head, chain) = (first - 1, batch.prev);
-    storage
-        .put_strand(&Strand {
-            head,
-            chain,
-            sealed: head,
-            sealed_chain: chain,
-            viewed: head,
-            changes: longest.changes - u64::try_from(changes).unwrap(),
-            ..longest
-        })
-        .unwrap();
+    for one in &gone {
+        storage.remove_blob(strand.no, one.first).unwrap();
+    }
+    let (head, chain) = (batch.first - 1, batch.prev);
+    let kept = Strand {
+        head,
+        chain,
+        sealed: head,
+        sealed_chain: chain,
+        viewed: head,
+        changes: strand.changes - u64::try_from(changes).unwrap(),
+        ..strand.clone()
+    };
+    storage.put_strand(&kept).unwrap();
     storage.commit().unwrap();
     let mut store = Store::new(storage, Arc::new(catalogue.clone())).unwrap();
     store.rebuild(&mut |_, _| {}).unwrap();
