@@ -244,10 +244,10 @@ impl Teller {
             ("activity", 6) => set("note", text.into()),
             ("activity", 7) => set(&format!("tags/{text}"), Value::Bool(true)),
             ("activity", 8) => remove(&format!("tags/{text}")),
-            ("activity", _) => remove(*["beneficiaries", "note"].choose(rng).unwrap()),
+            ("activity", _) => remove(["beneficiaries", "note"].choose(rng).unwrap()),
             (_, 0..5) => set("basis", (*["residence", "pairing"].choose(rng).unwrap()).into()),
             (_, 5..8) => set("address_building", text.into()),
-            _ => remove(*["basis", "address_building"].choose(rng).unwrap()),
+            _ => remove(["basis", "address_building"].choose(rng).unwrap()),
         }
     }
 
