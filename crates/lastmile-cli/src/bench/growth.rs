@@ -1,13 +1,13 @@
 //! Whether a relay that holds a million records is slower than one that holds ten thousand.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lastmile_client::http::Carrier;
 use lastmile_client::{Clock as _, Replica, SystemClock};
 use lastmile_log::AuthorKey;
-use lastmile_model::Catalogue;
+use lastmile_model::{Catalogue, RecordId};
 use lastmile_protocol::enrol::{enrol_request, read_enrolled_response};
 use lastmile_relay::InviteOrder;
 use lastmile_store::sqlite::{self, OpenOptions};
@@ -19,6 +19,7 @@ use super::sync::{Site, an_activity, commits_of, exchange, one_edit};
 use super::world::{Author, Log, community, unique};
 use super::{Bench, BenchError};
 use crate::actions::random;
+use crate::messages::key;
 
 /// How many records each community brings, and how many there are at the small and at the large end.
 const EACH: u32 = 10_000;
@@ -27,10 +28,20 @@ const LARGE: u32 = 100;
 /// How many changes one step of the views follows, as the relay's writer does.
 const STEP: u64 = 20_000;
 
-/// A relay's folder, its device and the logs that it is filled with.
-struct Filling {
+/// How many exchanges one sample of the sync is the mean of: a single one takes a few milliseconds.
+const EXCHANGES: u32 = 10;
+
+/// One of the two relays: its folder, its device and the authors whose logs fill it.
+struct End {
+    folder: PathBuf,
     device: Replica,
     authors: Vec<Author>,
+}
+
+/// A relay that serves, with a record of its device to edit.
+struct Met {
+    site: Site,
+    activity: RecordId,
 }
 
 /// Enrols one author without a replica: its log is made in memory.
@@ -69,58 +80,76 @@ fn take(store: &mut Store, log: &Log) -> Result<f64, BenchError> {
 }
 
 impl Bench<'_> {
-    fn growth_log(&self, author: &Author, number: usize) -> Result<Log, BenchError> {
-        let scope = community(number)?;
-        author.log(mix_in(scope.clone(), self.part(EACH, 100), number as u64), &scope)
-    }
-
-    /// Fills a relay community by community and measures at both ends.
+    /// Fills a small relay and a large one, then measures both in turn: first the sync, then taking in more.
     pub(super) fn growth(&mut self) -> Result<(), BenchError> {
-        let folder = self.plan.folder.join("growth").join(unique()?);
+        let folder = self.plan.folder.join("growth");
         let runs = usize::try_from(self.runs()).unwrap_or(usize::MAX);
-        let large = usize::try_from(self.part(LARGE, 4)).unwrap_or(usize::MAX);
+        let filled = usize::try_from(self.part(LARGE, 4)).unwrap_or(usize::MAX);
         let runtime = Self::runtime()?;
-        // The first community fills the small end, then come its samples, what lies between, and the samples of the large end.
-        let all = 1 + runs + large + runs;
-        let bar = self.output.progress::<&str>(Some(all as u64), crate::messages::key!("bench.filling"), &[]);
-        let Filling { mut device, authors } = runtime.block_on(self.growth_begin(&folder, all))?;
-        let log = |number: usize| {
-            let author = authors.get(number).ok_or(BenchError::Unexpected("no device"))?;
-            bar.reach(number as u64);
-            self.growth_log(author, number)
-        };
-        let mut relay = store(&folder)?;
-        take(&mut relay, &log(0)?)?;
-        drop(relay);
-        let small_sync = runtime.block_on(self.growth_sync(&folder, &mut device))?;
-        let mut relay = store(&folder)?;
-        let mut small = Vec::new();
-        for number in 1..=runs {
-            small.push(take(&mut relay, &log(number)?)?);
+        let mut small = runtime.block_on(End::begin(&folder.join("small"), 1 + runs))?;
+        let mut large = runtime.block_on(End::begin(&folder.join("large"), filled + runs))?;
+        let bar = self.output.progress::<&str>(Some(filled as u64), key!("bench.filling"), &[]);
+        for (end, communities) in [(&small, 1), (&large, filled)] {
+            let mut relay = store(&end.folder)?;
+            for number in 0..communities {
+                take(&mut relay, &self.growth_log(end, number)?)?;
+                bar.reach(number as u64 + 1);
+            }
         }
-        for number in runs + 1..runs + 1 + large {
-            take(&mut relay, &log(number)?)?;
+        drop(bar);
+        let (sync_large, sync_small) = runtime.block_on(self.growth_sync(&mut large, &mut small))?;
+
+        let (mut in_large, mut in_small) = (store(&large.folder)?, store(&small.folder)?);
+        let (mut rates_large, mut rates_small) = (Vec::new(), Vec::new());
+        let bar = self.progress(self.runs());
+        for run in 0..runs {
+            let (more_large, more_small) = (self.growth_log(&large, filled + run)?, self.growth_log(&small, 1 + run)?);
+            rates_large.push(take(&mut in_large, &more_large)?);
+            rates_small.push(take(&mut in_small, &more_small)?);
+            bar.add(1);
         }
-        let mut grown = Vec::new();
-        for number in runs + 1 + large..all {
-            grown.push(take(&mut relay, &log(number)?)?);
-        }
-        let held = relay.reader()?.counts(None)?.applied;
-        drop(relay);
-        let grown_sync = runtime.block_on(self.growth_sync(&folder, &mut device))?;
-        device.close()?;
+        drop(bar);
+        let held = |store: &Store| Ok::<_, BenchError>(store.reader()?.counts(None)?.applied);
+        let (held_large, held_small) = (held(&in_large)?, held(&in_small)?);
+        drop((in_large, in_small));
+        small.device.close()?;
+        large.device.close()?;
+        let side = |name, unit, samples| Side::new(name, unit, samples);
         let (over, under) = ("with_the_large_relay", "with_the_small_relay");
-        let ingest =
-            Measured::ratio(GROWTH_INGEST, Side::new(over, "records/s", grown), Side::new(under, "records/s", small));
-        self.keep(ingest.with("records_in_the_end", held));
-        let sync = Measured::ratio(GROWTH_SYNC, Side::new(over, "ms", grown_sync), Side::new(under, "ms", small_sync));
-        self.keep(sync.with("records_in_the_end", held));
+        for (spec, unit, of_large, of_small) in
+            [(GROWTH_INGEST, "records/s", rates_large, rates_small), (GROWTH_SYNC, "ms", sync_large, sync_small)]
+        {
+            let measured = Measured::ratio(spec, side(over, unit, of_large), side(under, unit, of_small));
+            let measured = measured.with("changes_in_the_large_relay", held_large);
+            self.keep(measured.with("changes_in_the_small_relay", held_small));
+        }
         self.remove("growth");
         Ok(())
     }
 
-    /// Enrols one device that syncs, and an author for each community.
-    async fn growth_begin(&self, folder: &Path, authors: usize) -> Result<Filling, BenchError> {
+    fn growth_log(&self, end: &End, number: usize) -> Result<Log, BenchError> {
+        let author = end.authors.get(number).ok_or(BenchError::Unexpected("no device"))?;
+        let scope = community(number)?;
+        author.log(mix_in(scope.clone(), self.part(EACH, 100), number as u64), &scope)
+    }
+
+    /// How long the exchange takes that uploads one changed record, in milliseconds, with each relay in turn.
+    async fn growth_sync(&self, large: &mut End, small: &mut End) -> Result<(Vec<f64>, Vec<f64>), BenchError> {
+        let (met_large, met_small) = (large.meet().await?, small.meet().await?);
+        let (mut times_large, mut times_small) = (Vec::new(), Vec::new());
+        for _ in 0..self.runs() {
+            times_large.push(large.edit_and_sync(&met_large).await?);
+            times_small.push(small.edit_and_sync(&met_small).await?);
+        }
+        met_large.site.relay.stop().await?;
+        met_small.site.relay.stop().await?;
+        Ok((times_large, times_small))
+    }
+}
+
+impl End {
+    /// Makes a relay and enrols one device that syncs, and an author for each community.
+    async fn begin(folder: &Path, authors: usize) -> Result<Self, BenchError> {
         let site = Site::start(folder, community(0)?).await?;
         let device = site.device().await?;
         let mut all = Vec::with_capacity(authors);
@@ -128,30 +157,35 @@ impl Bench<'_> {
             all.push(author(&site, number).await?);
         }
         site.relay.stop().await?;
-        Ok(Filling { device, authors: all })
+        Ok(Self { folder: folder.to_owned(), device, authors: all })
     }
 
-    /// How long the exchange takes that uploads one changed record, in milliseconds.
-    async fn growth_sync(&self, folder: &Path, device: &mut Replica) -> Result<Vec<f64>, BenchError> {
-        let site = Site::start(folder, community(0)?).await?;
-        device.set_relay(&site.relay.url())?;
+    /// Starts the relay; the device takes what its community has and brings an activity of its own.
+    async fn meet(&mut self) -> Result<Met, BenchError> {
+        let site = Site::start(&self.folder, community(0)?).await?;
+        self.device.set_relay(&site.relay.url())?;
         site.relay.settle().await?;
-        // The first time it takes what its community has; then it has a record of its own to edit.
-        exchange(device).await?;
-        let own = commits_of(device, &site.scope, mix_in(site.scope.clone(), 100, u64::from(u32::MAX)))?;
+        exchange(&self.device).await?;
+        let own = commits_of(&self.device, &site.scope, mix_in(site.scope.clone(), 100, u64::from(u32::MAX)))?;
         let activity = an_activity(&own)?;
-        device.save(own)?;
-        exchange(device).await?;
+        self.device.save(own)?;
+        exchange(&self.device).await?;
         site.relay.settle().await?;
-        let mut times = Vec::new();
-        for run in 0..self.runs() {
-            let venue = format!("社区广场{run} {}", unique()?);
-            device.save(vec![one_edit(&site.scope, "activity", activity, "venue", &venue)?])?;
+        Ok(Met { site, activity })
+    }
+
+    /// The mean time of exchanges that each upload one edit.
+    async fn edit_and_sync(&self, met: &Met) -> Result<f64, BenchError> {
+        let mut spent = Duration::ZERO;
+        for _ in 0..EXCHANGES {
+            let venue = format!("社区广场{}", unique()?);
+            self.device.save(vec![one_edit(&met.site.scope, "activity", met.activity, "venue", &venue)?])?;
             let began = Instant::now();
-            exchange(device).await?;
-            times.push(began.elapsed().as_secs_f64() * 1e3);
+            exchange(&self.device).await?;
+            spent += began.elapsed();
+            // What follows in the relay's views is not part of the next exchange.
+            met.site.relay.settle().await?;
         }
-        site.relay.stop().await?;
-        Ok(times)
+        Ok(divided(spent.as_secs_f64() * 1e3, f64::from(EXCHANGES)))
     }
 }
