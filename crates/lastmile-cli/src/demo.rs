@@ -90,6 +90,9 @@ pub enum DemoError {
     /// A report failed.
     #[error("report: {0}")]
     Report(#[from] lastmile_report::ReportError),
+    /// The machine gave no randomness.
+    #[error("no randomness: {0}")]
+    Random(getrandom::Error),
     /// A folder could not be made.
     #[error("{path}: {source}")]
     Folder {
@@ -109,6 +112,12 @@ pub enum DemoError {
         /// How many devices were left.
         waiting: usize,
     },
+}
+
+impl From<getrandom::Error> for DemoError {
+    fn from(error: getrandom::Error) -> Self {
+        Self::Random(error)
+    }
 }
 
 impl From<DemoError> for CliError {

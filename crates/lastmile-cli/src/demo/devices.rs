@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use lastmile_client::auto::Pace;
 use lastmile_client::{AutoSync, Replica, ReplicaOptions, SyncPhase};
-use lastmile_crdt::Edit;
-use lastmile_model::{Scope, Value};
+use lastmile_model::Scope;
 use lastmile_relay::{InviteOrder, RunningRelay};
-use lastmile_store::{NewCommit, Reader, RecordEdit};
+use lastmile_store::{NewCommit, Reader};
+use lastmile_testkit::DeviceWork;
 use lastmile_testkit::acceptance::{CommunityWork, Dataset, LedgerBuilder};
-use lastmile_testkit::{Action, DeviceWork, EditKind};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::DemoError;
+use crate::actions;
 use crate::messages::key;
 use crate::output::Output;
 
@@ -48,37 +48,8 @@ fn folder_of(root: &Path, label: &str) -> PathBuf {
 /// The commits that actions of one wave are, with id numbers sealed.
 fn commits(replica: &Replica, work: &DeviceWork, wave: u8) -> Result<Vec<NewCommit>, DemoError> {
     let of_wave = work.actions.iter().filter(|action| action.wave == wave);
-    of_wave.map(|action| commit(replica, &work.scope, action)).collect()
-}
-
-fn commit(replica: &Replica, scope: &Scope, action: &Action) -> Result<NewCommit, DemoError> {
-    let mut edits = Vec::with_capacity(action.edits.len());
-    for edit in &action.edits {
-        let mut values = Vec::with_capacity(edit.values.len());
-        for (name, value) in &edit.values {
-            let value = match value {
-                Value::Str(plain) if name == "id_no" => Value::Bytes(replica.seal_value(plain.as_bytes())?),
-                other => other.clone(),
-            };
-            values.push(Edit::Set { key: name.clone(), value });
-        }
-        edits.push(RecordEdit {
-            record_type: edit.record_type.to_owned(),
-            record: edit.record,
-            create: edit.kind == EditKind::Create,
-            salt: replica.salt()?,
-            edits: values,
-        });
-    }
-    Ok(NewCommit {
-        scope: scope.clone(),
-        acting: Some(action.by.0),
-        hlc: 0,
-        wall_ms: action.at_ms,
-        app: "lastmile demo".to_owned(),
-        extension: Vec::new(),
-        edits,
-    })
+    let seal = |plain: &[u8]| Ok(replica.seal_value(plain)?);
+    of_wave.map(|action| actions::commit(action, &work.scope, "lastmile demo", seal)).collect()
 }
 
 impl Devices {
