@@ -14,7 +14,7 @@ mod reader;
 pub use decode::{decode, decode_hashed};
 pub(crate) use encode::encode_export;
 pub use encode::{EncodeError, encode};
-pub use header::read_header;
+pub use header::{read_header, read_header_hashed};
 
 use lastmile_model::ChangeHash;
 use sha2::{Digest, Sha256};

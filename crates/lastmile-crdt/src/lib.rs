@@ -39,7 +39,7 @@ pub use change::{
     Action, Change, ChangeHeader, ChangeParts, EncodedChange, MAX_BYTES, MAX_COUNTER, MAX_OPS, MAX_PREDS, MAX_START_OP,
     MAX_TIME, Op, OpId,
 };
-pub use codec::{EncodeError, Malformed, decode, decode_hashed, encode, read_header};
+pub use codec::{EncodeError, Malformed, decode, decode_hashed, encode, read_header, read_header_hashed};
 pub use edit::{Base, Edit, EditError, Made, make_change};
 pub use evaluate::{Candidate, Conflict, ConflictKind, Event, MAX_EVENTS, Record, Shown, evaluate};
 pub use export::{ExportError, Exported, export_document};

@@ -40,6 +40,8 @@ pub struct UnpackedCommit {
 struct Place {
     start: u32,
     end: u32,
+    /// Whether they are a change chunk with a right checksum, hashed as Automerge hashes it.
+    chunk: bool,
 }
 
 /// An unpacked run of commits whose chain has been worked out from the bytes.
@@ -75,6 +77,12 @@ impl UnpackedBatch {
         self.commits.last().map_or(self.prev, |commit| commit.chain)
     }
 
+    /// How many bytes its changes have together.
+    #[must_use]
+    pub const fn body_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
     fn place(&self, seq: u64) -> Option<usize> {
         usize::try_from(seq.checked_sub(self.first)?).ok()
     }
@@ -90,8 +98,16 @@ impl UnpackedBatch {
     pub fn body(&self, commit: usize, change: usize) -> Option<&[u8]> {
         let commit = self.commits.get(commit)?;
         commit.header.changes.get(change)?;
-        let Place { start, end } = (*self.places.get(commit.first_change.checked_add(change)?)?)?;
+        let Place { start, end, .. } = (*self.places.get(commit.first_change.checked_add(change)?)?)?;
         self.buffer.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
+    }
+
+    /// Whether the hash in a change's entry was worked out as Automerge hashes its bytes, so that a decoder need not do it again.
+    /// What no version of the gate has accepted has another kind of hash.
+    #[must_use]
+    pub fn is_hashed_chunk(&self, commit: usize, change: usize) -> bool {
+        let place = self.commits.get(commit).and_then(|commit| commit.first_change.checked_add(change));
+        place.and_then(|place| *self.places.get(place)?).is_some_and(|place| place.chunk)
     }
 
     /// Copies a commit out, by its place in the batch.

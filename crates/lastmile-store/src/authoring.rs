@@ -88,6 +88,7 @@ impl Made {
                     chain: self.chain,
                     entry,
                     body: body.as_deref(),
+                    hashed: true,
                 })
             },
         )

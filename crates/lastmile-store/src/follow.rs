@@ -11,9 +11,10 @@ use lastmile_model::{AuthorId, Catalogue, ChainHash, ChangeHash, RecordId};
 
 use crate::StoreError;
 use crate::columns::ViewTable;
+use crate::firsts::{FirstRow, Firsts, Reading};
 use crate::history::{Archive, OwnedHeld};
 use crate::index::Index;
-use crate::judge::{Authority, Held, Judged, judge, order, reason};
+use crate::judge::{Authority, Held, Judged, allows_first, judge, order, reason};
 use crate::project;
 use crate::storage::{Cells, ChangeState, Odd, Position, Storage, ViewRow};
 use crate::verdicts::Verdicts;
@@ -29,6 +30,38 @@ pub struct Touched {
     pub record: RecordId,
 }
 
+/// The rows that changed since somebody asked.
+#[derive(Debug, Default)]
+pub(crate) struct TouchedRows {
+    rows: Vec<Touched>,
+    /// How many rows there were when none stood twice.
+    distinct: usize,
+}
+
+impl TouchedRows {
+    /// A list sorted now and then is quicker than a set, and no longer than twice what it holds.
+    fn add(&mut self, row: Touched) {
+        const SMALL: usize = 4096;
+        self.rows.push(row);
+        if self.rows.len() >= self.distinct.saturating_mul(2).max(SMALL) {
+            self.settle();
+        }
+    }
+
+    fn settle(&mut self) {
+        self.rows.sort_unstable();
+        self.rows.dedup();
+        self.distinct = self.rows.len();
+    }
+
+    /// Hands them over, each once, in order.
+    pub fn take(&mut self) -> Vec<Touched> {
+        self.settle();
+        self.distinct = 0;
+        std::mem::take(&mut self.rows)
+    }
+}
+
 /// Everything that following needs, borrowed from the store.
 pub(crate) struct Follower<'s> {
     pub storage: &'s mut dyn Storage,
@@ -37,14 +70,21 @@ pub(crate) struct Follower<'s> {
     pub views: &'s [ViewTable],
     pub archive: &'s mut Archive,
     pub verdicts: &'s Verdicts,
-    pub touched: &'s mut BTreeSet<Touched>,
+    pub touched: &'s mut TouchedRows,
 }
 
 /// The changes of one record among those that arrived, by their index.
 struct Group<'b> {
     type_name: &'b str,
     record: RecordId,
-    members: Vec<usize>,
+    first: usize,
+    more: Vec<usize>,
+}
+
+impl Group<'_> {
+    fn members(&self) -> impl Iterator<Item = usize> {
+        std::iter::once(self.first).chain(self.more.iter().copied())
+    }
 }
 
 fn groups<'b>(arrived: &[Held<'b>]) -> Vec<Group<'b>> {
@@ -52,12 +92,16 @@ fn groups<'b>(arrived: &[Held<'b>]) -> Vec<Group<'b>> {
     let mut groups: Vec<Group<'b>> = Vec::with_capacity(arrived.len());
     for (index, held) in arrived.iter().enumerate() {
         let (record, type_name) = (held.entry.record, held.entry.record_type.as_str());
-        let place = *places.entry((record, type_name)).or_insert_with(|| {
-            groups.push(Group { type_name, record, members: Vec::with_capacity(1) });
-            groups.len() - 1
-        });
-        if let Some(group) = groups.get_mut(place) {
-            group.members.push(index);
+        match places.entry((record, type_name)) {
+            Entry::Vacant(place) => {
+                place.insert(groups.len());
+                groups.push(Group { type_name, record, first: index, more: Vec::new() });
+            }
+            Entry::Occupied(place) => {
+                if let Some(group) = groups.get_mut(*place.get()) {
+                    group.more.push(index);
+                }
+            }
         }
     }
     groups
@@ -66,6 +110,11 @@ fn groups<'b>(arrived: &[Held<'b>]) -> Vec<Group<'b>> {
 impl Follower<'_> {
     /// Brings the views up to date with changes that arrived in one scope.
     pub fn follow(&mut self, scope: u32, arrived: &[Held<'_>]) -> Result<(), StoreError> {
+        let reading = Reading { catalogue: self.catalogue, views: self.views };
+        std::thread::scope(|threads| self.follow_with(scope, arrived, Firsts::new(reading, arrived, threads)))
+    }
+
+    fn follow_with(&mut self, scope: u32, arrived: &[Held<'_>], mut firsts: Firsts<'_>) -> Result<(), StoreError> {
         let mut extras = self.storage.has_extras(scope)?;
         for group in groups(arrived) {
             let Some((type_no, _)) = self.catalogue.get(group.type_name) else {
@@ -73,15 +122,15 @@ impl Follower<'_> {
                 extras = true;
                 continue;
             };
-            if let [only] = group.members.as_slice()
-                && let Some(held) = arrived.get(*only)
+            if group.more.is_empty()
+                && let Some(held) = arrived.get(group.first)
                 && (!extras || self.storage.extras(scope, group.record)?.is_empty())
-                && self.insert_first(scope, type_no, held)?
+                && let Some(first) = firsts.take(group.first)
+                && self.insert_first(scope, type_no, held, &first)?
             {
                 continue;
             }
-            let members: Vec<Held<'_>> =
-                group.members.iter().filter_map(|&index| arrived.get(index)).cloned().collect();
+            let members: Vec<Held<'_>> = group.members().filter_map(|index| arrived.get(index)).cloned().collect();
             extras |= self.settle(scope, type_no, group.record, &members)?;
         }
         Ok(())
@@ -89,7 +138,7 @@ impl Follower<'_> {
 
     /// A type that this version does not know: kept, passed on, listed, not shown.
     fn keep_unknown(&mut self, scope: u32, group: &Group<'_>, arrived: &[Held<'_>]) -> Result<(), StoreError> {
-        for held in group.members.iter().filter_map(|&index| arrived.get(index)) {
+        for held in group.members().filter_map(|index| arrived.get(index)) {
             let (state, reason) = match held.body {
                 Some(_) => (ChangeState::Opaque, reason::NEWER),
                 None => (ChangeState::Erased, reason::ERASED),
@@ -111,41 +160,40 @@ impl Follower<'_> {
         })
     }
 
-    fn judge(&self, scope: u32, type_no: usize, held: &[Held<'_>]) -> Vec<Judged> {
+    /// Calls `work` with what is known about who may do what in a scope.
+    fn with_authority<T>(&self, scope: u32, work: impl FnOnce(&Authority<'_>) -> T) -> T {
         let is_office = |author: AuthorId| self.index.is_office(author);
         let is_quarantined =
             |author: AuthorId, seq: u64, chain: &ChainHash| self.verdicts.quarantined(scope, author, seq, chain);
-        let authority = Authority { is_office: &is_office, is_quarantined: &is_quarantined };
-        judge(self.catalogue.types().get(type_no), held, &authority)
+        work(&Authority { is_office: &is_office, is_quarantined: &is_quarantined })
+    }
+
+    fn judge(&self, scope: u32, type_no: usize, held: &[Held<'_>]) -> Vec<Judged> {
+        self.with_authority(scope, |authority| judge(self.catalogue.types().get(type_no), held, authority))
     }
 
     /// The short way: the only change known of a record that has no row yet. Returns `false` when it does not apply.
-    fn insert_first(&mut self, scope: u32, type_no: usize, held: &Held<'_>) -> Result<bool, StoreError> {
-        if !held.entry.header.deps.is_empty() {
+    fn insert_first(
+        &mut self,
+        scope: u32,
+        type_no: usize,
+        held: &Held<'_>,
+        first: &FirstRow<'_>,
+    ) -> Result<bool, StoreError> {
+        let Some(record_type) = self.catalogue.types().get(type_no) else { return Ok(false) };
+        if !self.with_authority(scope, |authority| allows_first(record_type, held, authority)) {
             return Ok(false);
         }
-        let judged = self.judge(scope, type_no, std::slice::from_ref(held));
-        let Some(change) = judged.first().and_then(|judged| judged.change.as_ref()) else { return Ok(false) };
-        let (Some(view), Some(record_type)) = (self.views.get(type_no), self.catalogue.types().get(type_no)) else {
-            return Ok(false);
-        };
-        let known = [Known::visible(change)];
-        let record = evaluate(Some(record_type), &known);
-        if !record.incomplete.is_empty() {
-            return Ok(false);
-        }
-        let cells = project::cells(view, record_type, &record);
-        let search = project::search_words(view, record_type, &record);
         let row = ViewRow {
             id: held.entry.record,
             position: held.position,
             more: false,
-            cells: &cells,
-            search: search.as_ref().map(|(words, initials)| (words.as_str(), initials.as_str())),
+            cells: &first.cells,
+            search: first.search,
         };
         let inserted = self.storage.view_insert(scope, type_no, &row)?;
         if inserted {
-            self.touched.insert(Touched { scope, type_no, record: held.entry.record });
+            self.touched.add(Touched { scope, type_no, record: held.entry.record });
         }
         Ok(inserted)
     }
@@ -188,7 +236,7 @@ impl Follower<'_> {
             }
         }
         self.write_settled(scope, type_no, record, head, &all, &judged, listed)?;
-        self.touched.insert(Touched { scope, type_no, record });
+        self.touched.add(Touched { scope, type_no, record });
         Ok(listed)
     }
 

@@ -14,8 +14,9 @@ use crate::storage::{Position, Storage};
 /// The most bytes a stored run of commits unpacks to.
 pub(crate) const MAX_RAW: usize = 16 << 20;
 
-/// How many unpacked runs a handle keeps.
-const KEPT: usize = 24;
+/// How many unpacked runs a handle keeps, and how many bytes of changes they hold together at most.
+const KEPT: usize = 256;
+const KEPT_BYTES: usize = 24 << 20;
 
 /// A change loaded from the logs.
 #[derive(Debug, Clone)]
@@ -55,6 +56,7 @@ impl OwnedHeld {
             chain: self.chain(),
             entry: self.entry(),
             body: self.body(),
+            hashed: self.run.is_hashed_chunk(self.commit, self.position.index()),
         }
     }
 }
@@ -63,12 +65,28 @@ impl OwnedHeld {
 #[derive(Debug, Default)]
 pub(crate) struct Archive {
     kept: VecDeque<(u32, Arc<UnpackedBatch>)>,
+    bytes: usize,
 }
 
 impl Archive {
     /// Forgets everything, for when stored runs were replaced.
     pub fn clear(&mut self) {
         self.kept.clear();
+        self.bytes = 0;
+    }
+
+    /// Keeps a run that was just stored: the views will want it soon.
+    pub fn keep(&mut self, strand: u32, run: UnpackedBatch) {
+        self.push(strand, Arc::new(run));
+    }
+
+    fn push(&mut self, strand: u32, run: Arc<UnpackedBatch>) {
+        self.bytes = self.bytes.saturating_add(run.body_bytes());
+        self.kept.push_front((strand, run));
+        while self.kept.len() > KEPT || (self.bytes > KEPT_BYTES && self.kept.len() > 1) {
+            let Some((_, oldest)) = self.kept.pop_back() else { break };
+            self.bytes = self.bytes.saturating_sub(oldest.body_bytes());
+        }
     }
 
     /// Returns the run that holds this commit.
@@ -88,8 +106,7 @@ impl Archive {
         if run.first != blob.first || run.last() != blob.last {
             return Err(StoreError::damaged(format!("a run of log {strand} has other commits than its label says")));
         }
-        self.kept.push_front((strand, Arc::clone(&run)));
-        self.kept.truncate(KEPT);
+        self.push(strand, Arc::clone(&run));
         Ok(run)
     }
 

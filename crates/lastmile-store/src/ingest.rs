@@ -282,6 +282,8 @@ impl Store {
         if seal.seq < batch.last() {
             let after = seal.seq.saturating_add(1);
             self.keep_pending(scope, batch, Vec::new(), after)?;
+        } else if whole && !follow {
+            self.archive.keep(no, batch);
         }
         Ok(Fate::Appended { commits: seal.seq.saturating_sub(from).saturating_add(1), changes })
     }
@@ -458,6 +460,7 @@ pub(crate) fn held_of(batch: &UnpackedBatch, strand: u32, from: u64, to: u64) ->
                 chain: commit.chain,
                 entry,
                 body: batch.body(place, index),
+                hashed: batch.is_hashed_chunk(place, index),
             });
         }
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use lastmile_crdt::{Change, ChangeHeader, HeaderInRecord, Malformed, admit, decode};
+use lastmile_crdt::{Change, ChangeHeader, HeaderInRecord, Malformed, admit, decode, decode_hashed};
 use lastmile_log::ChangeEntry;
 use lastmile_model::{AuthorId, ChainHash, ChangeHash, IdRule, RecordId, RecordType, Value};
 
@@ -20,6 +20,15 @@ pub(crate) struct Held<'b> {
     pub entry: &'b ChangeEntry,
     /// `None` for a stub.
     pub body: Option<&'b [u8]>,
+    /// Whether the entry's hash was worked out from these very bytes, as Automerge does it.
+    pub hashed: bool,
+}
+
+impl Held<'_> {
+    /// Decodes a change, hashing its bytes only if nobody has.
+    fn decode(&self, body: &[u8]) -> Result<Change, Malformed> {
+        if self.hashed { decode_hashed(body, self.entry.header.hash) } else { decode(body) }
+    }
 }
 
 /// Why a change is not applied, as a stable word.
@@ -80,6 +89,42 @@ pub(crate) fn identity_holds(record_type: Option<&RecordType>, type_name: &str, 
     names_itself && derived
 }
 
+/// Says whether its author may not write a change, or the office keeps it out of sight.
+fn forbidden(record_type: Option<&RecordType>, held: &Held<'_>, authority: &Authority<'_>) -> Option<Judged> {
+    // A verdict never names a commit of the office: it could hide itself, and what holds would depend on who looked first.
+    if (authority.is_quarantined)(held.author, held.seq, &held.chain) && !(authority.is_office)(held.author) {
+        return Some(Judged::odd(ChangeState::Quarantined, reason::VERDICT));
+    }
+    if record_type.is_some_and(|record_type| record_type.office_only) && !(authority.is_office)(held.author) {
+        return Some(Judged::odd(ChangeState::Opaque, reason::NOT_OFFICE));
+    }
+    None
+}
+
+/// Decodes a change whose dependencies are all known and checks what it says of itself, whoever wrote it.
+fn sound(
+    record_type: Option<&RecordType>,
+    held: &Held<'_>,
+    body: &[u8],
+    headers: &BTreeMap<ChangeHash, &ChangeHeader>,
+) -> Result<Change, Judged> {
+    let odd = |reason| Err(Judged::odd(ChangeState::Opaque, reason));
+    let change = held.decode(body).map_err(|error| refused(&error))?;
+    if change.header() != held.entry.header || change.actor != held.author {
+        return odd(reason::HEADER);
+    }
+    let record = held.entry.record;
+    let ancestors =
+        |hash: &ChangeHash| headers.get(hash).map(|&header| HeaderInRecord { header: Cow::Borrowed(header), record });
+    if admit(&held.entry.header, &change.preds(), record, &ancestors).is_err() {
+        return odd(reason::GATE);
+    }
+    if change.deps.is_empty() && !identity_holds(record_type, &held.entry.record_type, record, &change) {
+        return odd(reason::WRONG_ID);
+    }
+    Ok(change)
+}
+
 /// Judges a change whose dependencies are all known.
 fn judge_known(
     record_type: Option<&RecordType>,
@@ -88,30 +133,24 @@ fn judge_known(
     headers: &BTreeMap<ChangeHash, &ChangeHeader>,
 ) -> Judged {
     let Some(body) = held.body else { return Judged::odd(ChangeState::Erased, reason::ERASED) };
-    // A verdict never names a commit of the office: it could hide itself, and what holds would depend on who looked first.
-    if (authority.is_quarantined)(held.author, held.seq, &held.chain) && !(authority.is_office)(held.author) {
-        return Judged::odd(ChangeState::Quarantined, reason::VERDICT);
+    if let Some(forbidden) = forbidden(record_type, held, authority) {
+        return forbidden;
     }
-    if record_type.is_some_and(|record_type| record_type.office_only) && !(authority.is_office)(held.author) {
-        return Judged::odd(ChangeState::Opaque, reason::NOT_OFFICE);
+    match sound(record_type, held, body, headers) {
+        Ok(change) => Judged { state: ChangeState::Applied, reason: "", change: Some(change), placed: true },
+        Err(odd) => odd,
     }
-    let change = match decode(body) {
-        Ok(change) => change,
-        Err(error) => return refused(&error),
-    };
-    if change.header() != held.entry.header || change.actor != held.author {
-        return Judged::odd(ChangeState::Opaque, reason::HEADER);
-    }
-    let record = held.entry.record;
-    let ancestors =
-        |hash: &ChangeHash| headers.get(hash).map(|&header| HeaderInRecord { header: Cow::Borrowed(header), record });
-    if admit(&held.entry.header, &change.preds(), record, &ancestors).is_err() {
-        return Judged::odd(ChangeState::Opaque, reason::GATE);
-    }
-    if change.deps.is_empty() && !identity_holds(record_type, &held.entry.record_type, record, &change) {
-        return Judged::odd(ChangeState::Opaque, reason::WRONG_ID);
-    }
-    Judged { state: ChangeState::Applied, reason: "", change: Some(change), placed: true }
+}
+
+/// Reads a first change as far as it alone decides; none when it depends on others or is not sound.
+pub(crate) fn read_first(record_type: &RecordType, held: &Held<'_>) -> Option<Change> {
+    let body = held.body.filter(|_| held.entry.header.deps.is_empty())?;
+    sound(Some(record_type), held, body, &BTreeMap::new()).ok()
+}
+
+/// Says whether a first change that is sound is applied.
+pub(crate) fn allows_first(record_type: &RecordType, held: &Held<'_>, authority: &Authority<'_>) -> bool {
+    forbidden(Some(record_type), held, authority).is_none()
 }
 
 /// The order in which the changes of a record are looked at, by their places: one that every replica agrees on. It matters where one

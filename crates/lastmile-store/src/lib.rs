@@ -13,6 +13,7 @@ mod digest;
 mod erase;
 pub mod error;
 mod exchange;
+mod firsts;
 mod follow;
 mod history;
 mod index;

@@ -9,6 +9,7 @@ mod open;
 mod query;
 mod views;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +48,8 @@ pub struct SqliteStorage {
     /// Holds the writer's lock for as long as this handle lives; readers have none.
     _lock: Option<std::fs::File>,
     relaxed: bool,
+    /// The last local row number of each scope and type, as far as this transaction has looked.
+    last_recs: HashMap<(u32, usize), i64>,
 }
 
 /// Turns SQLite's error into ours, naming what can be cured.
@@ -137,6 +140,7 @@ impl Storage for SqliteStorage {
             )?;
             self.relaxed = relaxed;
         }
+        self.last_recs.clear();
         self.run("beginning a transaction", "BEGIN IMMEDIATE", []).map(drop)
     }
 
@@ -309,6 +313,10 @@ impl Storage for SqliteStorage {
 
     fn view_heads(&self, type_no: usize, id: RecordId) -> Result<Vec<(u32, RowHead)>, StoreError> {
         self.read_heads(type_no, id)
+    }
+
+    fn keeps_words(&self) -> bool {
+        !self.layout.options.without_search
     }
 
     fn view_insert(&mut self, scope: u32, type_no: usize, row: &ViewRow<'_, '_>) -> Result<bool, StoreError> {

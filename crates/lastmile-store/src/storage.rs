@@ -572,6 +572,11 @@ pub trait Storage: Send {
     /// When the engine fails.
     fn view_heads(&self, type_no: usize, id: RecordId) -> Result<Vec<(u32, RowHead)>, StoreError>;
 
+    /// Whether rows are kept with the words they are found by.
+    fn keeps_words(&self) -> bool {
+        true
+    }
+
     /// Inserts a row; returns `false`, and writes nothing, when the record has one in this scope.
     ///
     /// # Errors

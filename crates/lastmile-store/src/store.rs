@@ -9,7 +9,7 @@ use lastmile_model::{AuthorId, Catalogue, Scope};
 use crate::StoreError;
 use crate::columns::{ViewTable, views};
 use crate::exchange::EPOCH;
-use crate::follow::{Follower, Touched};
+use crate::follow::{Follower, Touched, TouchedRows};
 use crate::history::Archive;
 use crate::index::{DEPLOYMENT, Index};
 use crate::reader::Reader;
@@ -40,7 +40,7 @@ pub struct Store {
     pub(crate) index: Index,
     pub(crate) archive: Archive,
     pub(crate) verdicts: Verdicts,
-    pub(crate) touched: BTreeSet<Touched>,
+    pub(crate) touched: TouchedRows,
     pub(crate) last_hlc: u64,
 }
 
@@ -58,7 +58,11 @@ impl Store {
     pub fn new(storage: Box<dyn Storage>, catalogue: Arc<Catalogue>) -> Result<Self, StoreError> {
         let index = Index::load(storage.as_ref())?;
         let verdicts = Verdicts::load(storage.as_ref(), &catalogue)?;
-        let views = Arc::new(views(&catalogue));
+        let mut views = views(&catalogue);
+        if !storage.keeps_words() {
+            views.iter_mut().for_each(|view| view.searchable = false);
+        }
+        let views = Arc::new(views);
         Ok(Self {
             storage,
             catalogue,
@@ -66,7 +70,7 @@ impl Store {
             index,
             archive: Archive::default(),
             verdicts,
-            touched: BTreeSet::new(),
+            touched: TouchedRows::default(),
             last_hlc: 0,
         })
     }
@@ -210,7 +214,7 @@ impl Store {
 
     /// Drains the rows that changed since the last call.
     pub fn take_touched(&mut self) -> Vec<Touched> {
-        std::mem::take(&mut self.touched).into_iter().collect()
+        self.touched.take()
     }
 
     /// The size of the storage in bytes.
@@ -232,7 +236,7 @@ impl Store {
         if result.is_err() {
             self.storage.rollback();
             self.archive.clear();
-            self.touched.clear();
+            self.touched.take();
             self.index = Index::load(self.storage.as_ref())?;
             self.verdicts = Verdicts::load(self.storage.as_ref(), &self.catalogue)?;
         }

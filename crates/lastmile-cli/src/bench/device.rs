@@ -11,7 +11,7 @@ use lastmile_testkit::mix::mix_in;
 use uuid::Uuid;
 
 use super::figure::{DISK_DEVICE, MERGE, Measured, SAVE_CPU, SAVE_FSYNCS, Side, divided, median, rounded};
-use super::usage::{spend, thread_cpu};
+use super::usage::{processor_time, spend};
 use super::world::{Author, World, commits, community, fresh_file, size_of_folder, sqlite};
 use super::{Bench, BenchError};
 use crate::actions::random;
@@ -69,13 +69,13 @@ fn cost<T>(
 ) -> Result<Cost, BenchError> {
     let mut syncs = Vec::with_capacity(items.len());
     let untold = BenchError::Unexpected("this system does not tell a thread's processor time");
-    let before = thread_cpu().ok_or(untold)?;
+    let before = processor_time().ok_or(untold)?;
     for item in items {
         let count = counter.count();
         call(item)?;
         syncs.push((counter.count() - count) as f64);
     }
-    let used = thread_cpu().unwrap_or(before).saturating_sub(before);
+    let used = processor_time().unwrap_or(before).saturating_sub(before);
     let calls = items.len() as f64;
     Ok(Cost {
         micros: divided(used.as_secs_f64() * 1e6, calls),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub struct Spent {
     /// By the clock.
     pub wall: Duration,
-    /// Of the processor, on the thread that did it.
+    /// Of the processors, on all threads of this process.
     pub cpu: Duration,
 }
 
@@ -18,30 +18,30 @@ impl std::ops::AddAssign for Spent {
     }
 }
 
-/// Does work on this thread and tells what it took.
+/// Does work and tells what it took.
 ///
 /// # Errors
 /// As the work itself.
 pub fn spend<T, E>(work: impl FnOnce() -> Result<T, E>) -> Result<(T, Spent), E> {
-    let (began, before) = (Instant::now(), thread_cpu());
+    let (began, before) = (Instant::now(), processor_time());
     let done = work()?;
     let wall = began.elapsed();
-    let cpu = thread_cpu().zip(before).map(|(after, before)| after.saturating_sub(before)).unwrap_or_default();
+    let cpu = processor_time().zip(before).map(|(after, before)| after.saturating_sub(before)).unwrap_or_default();
     Ok((done, Spent { wall, cpu }))
 }
 
-/// The processor time that this thread has used, where the system tells.
+/// The processor time that this process has used, where the system tells.
 #[cfg(unix)]
 #[must_use]
-pub fn thread_cpu() -> Option<Duration> {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+pub fn processor_time() -> Option<Duration> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
 }
 
-/// The processor time that this thread has used, where the system tells.
+/// The processor time that this process has used, where the system tells.
 #[cfg(not(unix))]
 #[must_use]
-pub fn thread_cpu() -> Option<Duration> {
+pub fn processor_time() -> Option<Duration> {
     None
 }
 
@@ -59,10 +59,10 @@ mod tests {
 
     #[test]
     fn knows_this_process() {
-        let before = thread_cpu().unwrap();
+        let before = processor_time().unwrap();
         let sum: u64 = (0..2_000_000u64).map(|number| number.wrapping_mul(number)).fold(0, u64::wrapping_add);
         assert_ne!(std::hint::black_box(sum), 1);
-        assert!(thread_cpu().unwrap() > before);
+        assert!(processor_time().unwrap() > before);
         assert!(peak_memory(std::process::id()).unwrap() > 1 << 20);
     }
 }

@@ -15,8 +15,17 @@ use crate::change::{ChangeHeader, MAX_BYTES, MAX_OPS, MAX_START_OP};
 /// # Errors
 /// [`Malformed`] when the bytes are not an uncompressed change by a 16-byte actor with 1 to 256 operations.
 pub fn read_header(bytes: &[u8]) -> Result<ChangeHeader, Malformed> {
+    read_header_hashed(bytes, hash_chunk(bytes))
+}
+
+/// Reads the header of a change whose hash was worked out before, from the same bytes.
+///
+/// It does not hash again: with a hash that is not that of the bytes the result is wrong.
+///
+/// # Errors
+/// [`Malformed`], like [`read_header`].
+pub fn read_header_hashed(bytes: &[u8], hash: ChangeHash) -> Result<ChangeHeader, Malformed> {
     let body = open_chunk(bytes)?;
-    let hash = hash_chunk(bytes);
     check_sum(bytes, &hash)?;
     let front = Front::read(body)?;
     let action = front.columns.action.ok_or(Malformed::Empty)?;

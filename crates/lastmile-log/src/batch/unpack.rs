@@ -1,6 +1,6 @@
 //! Reading batches.
 
-use lastmile_crdt::{ChangeHeader, read_header};
+use lastmile_crdt::{ChangeHeader, read_header_hashed};
 use lastmile_model::{AuthorId, ChainHash, ChangeHash, RecordId, Scope};
 use uuid::Uuid;
 
@@ -230,10 +230,11 @@ impl Unpacker<'_> {
         let header = match (stated, form) {
             (Some(header), OPAQUE) => ChangeHeader { hash: body_hash(bytes), ..header },
             (Some(header), _) => ChangeHeader { hash: hash.ok_or(BadBatch::NoHeader)?, ..header },
-            (None, _) => read_header(bytes).map_err(|_| BadBatch::NoHeader)?,
+            (None, _) => read_header_hashed(bytes, hash.ok_or(BadBatch::NoHeader)?).map_err(|_| BadBatch::NoHeader)?,
         };
         let position = |at| u32::try_from(at).map_err(|_| BadBatch::TooLarge { limit: usize::MAX >> 32 });
-        self.places.push(Some(Place { start: position(start)?, end: position(self.buffer.len())? }));
+        let chunk = hash.is_some();
+        self.places.push(Some(Place { start: position(start)?, end: position(self.buffer.len())?, chunk }));
         Ok(ChangeEntry { record_type, record: RecordId::from_bytes(record), header })
     }
 

@@ -1,5 +1,6 @@
 //! The one path that opens a replica's file.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,7 +51,7 @@ pub fn open(path: &Path, options: &OpenOptions, catalogue: &Catalogue) -> Result
     migrate::migrate(&mut connection, path)?;
     let layout = Arc::new(layout(path, options, catalogue));
     views::prepare_tables(&mut connection, &layout, catalogue)?;
-    Ok(Box::new(SqliteStorage { connection, layout, _lock: Some(lock), relaxed: false }))
+    Ok(Box::new(SqliteStorage { connection, layout, _lock: Some(lock), relaxed: false, last_recs: HashMap::new() }))
 }
 
 fn layout(path: &Path, options: &OpenOptions, catalogue: &Catalogue) -> Layout {
@@ -65,7 +66,13 @@ pub(super) fn reader(layout: &Arc<Layout>) -> Result<Box<dyn Storage>, StoreErro
     connection
         .execute_batch("PRAGMA query_only=ON")
         .map_err(|error| explain("opening a reader", &layout.path, error))?;
-    Ok(Box::new(SqliteStorage { connection, layout: Arc::clone(layout), _lock: None, relaxed: false }))
+    Ok(Box::new(SqliteStorage {
+        connection,
+        layout: Arc::clone(layout),
+        _lock: None,
+        relaxed: false,
+        last_recs: HashMap::new(),
+    }))
 }
 
 /// Opens a reading handle on a file that this program may have open nowhere else.

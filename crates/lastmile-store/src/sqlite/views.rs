@@ -192,6 +192,9 @@ impl SqliteStorage {
     }
 
     fn next_rec(&self, scope: u32, type_no: usize) -> Result<i64, StoreError> {
+        if let Some(last) = self.last_recs.get(&(scope, type_no)) {
+            return Ok(last.saturating_add(1));
+        }
         let doing = "numbering a row";
         let (low, high) = rec_range(scope);
         let sql = &self.statements(type_no)?.last;
@@ -235,6 +238,7 @@ impl SqliteStorage {
         if self.write_row(rec, scope, &self.statements(type_no)?.insert, row)? == 0 {
             return Ok(false);
         }
+        self.last_recs.insert((scope, type_no), rec);
         self.write_words(rec, type_no, row)?;
         Ok(true)
     }
@@ -268,6 +272,8 @@ impl SqliteStorage {
         if !statements.find_remove.is_empty() {
             self.run("removing search words", &statements.find_remove, [rec])?;
         }
+        // It may have been the last.
+        self.last_recs.retain(|(_, of), _| *of != type_no);
         Ok(())
     }
 
@@ -281,6 +287,7 @@ impl SqliteStorage {
     }
 
     pub(super) fn empty_views(&mut self) -> Result<(), StoreError> {
+        self.last_recs.clear();
         for statements in &self.layout.statements {
             self.batch("emptying a view", &statements.clear)?;
         }
