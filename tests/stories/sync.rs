@@ -38,6 +38,30 @@ async fn what_is_recorded_offline_reaches_the_relay_and_a_colleague() {
 }
 
 #[tokio::test]
+async fn a_change_costs_either_device_one_request() {
+    let field = Field::new().await;
+    let (one, two) = (field.enrol("one").await, field.enrol("two").await);
+    let id = add_activity(&one, "清洁日", 20);
+    for device in [&one, &two, &one, &two] {
+        settle(device).await;
+    }
+    for round in 0..3 {
+        set(&one, id, "note", &format!("第{round}次"));
+        let sent = one.sync().await.unwrap();
+        assert_eq!((sent.equal, sent.rounds, sent.sent_batches), (true, 1, 1), "{sent:?}");
+        let taken = two.sync().await.unwrap();
+        assert_eq!((taken.equal, taken.rounds, taken.received_batches), (true, 1, 1), "{taken:?}");
+    }
+    // News for both: what one brings and what it lacks cross in one request.
+    set(&two, id, "venue", "广场");
+    two.sync().await.unwrap();
+    set(&one, id, "note", "又一次");
+    let crossed = one.sync().await.unwrap();
+    assert_eq!((crossed.equal, crossed.rounds), (true, 1), "{crossed:?}");
+    assert_eq!((crossed.sent_batches, crossed.received_batches), (1, 1));
+}
+
+#[tokio::test]
 async fn nobody_has_to_tell_a_device_that_the_relay_is_back() {
     let mut field = Field::new().await;
     let one = Arc::new(field.enrol("one").await);

@@ -68,9 +68,6 @@ pub const READ_CHUNK: u64 = 512 << 10;
 /// The credit, in bytes of batch frames, that a request may use before the peer has named its own.
 pub const INITIAL_CREDIT: u64 = 1 << 20;
 
-/// A request leaves the vector of a scope out when it has more entries than this and the digest may settle the matter.
-pub const SMALL_VECTOR: usize = 8;
-
 /// How many requests in a row may bring nothing new before a one-shot exchange gives up for now.
 pub const MAX_FRUITLESS_ROUNDS: u32 = 3;
 

@@ -1,5 +1,7 @@
 //! One exchange with a device: the session's questions, answered by the writer.
 
+use std::sync::Arc;
+
 use lastmile_log::{AuthorKey, Certificate, Deployment, Receipt};
 use lastmile_model::AuthorId;
 use lastmile_protocol::{
@@ -7,6 +9,7 @@ use lastmile_protocol::{
 };
 
 use crate::RelayError;
+use crate::vectors::Vectors;
 use crate::writer::{Brought, Writer};
 
 /// When a device that could not be served comes again.
@@ -19,6 +22,8 @@ pub(crate) struct Exchange {
     pub deployment: Deployment,
     /// Who is at the other end.
     pub peer: AuthorId,
+    /// What devices were seen to hold.
+    pub vectors: Arc<Vectors>,
 }
 
 /// Why an exchange went no further; the peer has been told.
@@ -126,8 +131,9 @@ impl Exchange {
                 Ok(receipts) => session.receipts(token, receipts)?,
                 Err(error) => return Ok(Err(failed(&error))),
             },
-            // A relay signs its own receipts, remembers nothing of a device's vector, and makes sure of peers before a session.
-            Effect::KeepReceipts(_) | Effect::PeerVector { .. } | Effect::Flush => {}
+            Effect::PeerVector { scope, vector } => self.vectors.note(self.peer, scope, vector),
+            // A relay signs its own receipts, and makes sure of peers before a session.
+            Effect::KeepReceipts(_) | Effect::Flush => {}
             Effect::Sign(_) | Effect::Authorise(_) => return Ok(Err(Code::OutOfOrder)),
             Effect::Send(_) | Effect::Done(_) | Effect::Notice(_) => {}
         }

@@ -26,6 +26,7 @@ mod quota;
 mod remote;
 mod server;
 mod sync;
+mod vectors;
 mod writer;
 
 pub use clock::{Clock, civil_date, system_clock};

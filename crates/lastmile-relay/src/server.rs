@@ -21,6 +21,7 @@ use crate::keys::write_secret;
 use crate::nonces::Nonces;
 use crate::office::command::OfficeCommand;
 use crate::remote::{ADDRESS_FILE, TOKEN_FILE};
+use crate::vectors::Vectors;
 use crate::writer::Writer;
 use crate::{InviteOrder, OfficeAnswer, OfficeError, OfficeHandle, RelayError, RelayFolder, WriterStats};
 
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub epoch: AuthorId,
     pub office: AuthorKey,
     pub nonces: Nonces,
+    pub vectors: Arc<Vectors>,
     pub connections: Connections,
     pub addr: SocketAddr,
     pub admin_token: String,
@@ -110,6 +112,7 @@ impl Relay {
             epoch,
             office,
             nonces: Nonces::default(),
+            vectors: Arc::default(),
             connections: server.connections(),
             addr,
             admin_token,

@@ -1,8 +1,9 @@
 //! Who may exchange what: the checks before a session, and enrolment over the same ground.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use lastmile_log::Certificate;
+use lastmile_log::{Certificate, Vector};
 use lastmile_model::{AuthorId, Scope};
 use lastmile_protocol::enrol::{enrolled_response, error_response, read_enrol_request};
 use lastmile_protocol::frame::Hello;
@@ -100,6 +101,7 @@ async fn exchange(shared: &Shared, body: &[u8]) -> Result<(Vec<u8>, Option<Code>
         office: shared.office.clone(),
         deployment: shared.deployment,
         peer: hello.author,
+        vectors: Arc::clone(&shared.vectors),
     };
     let (response, outcome, refused) = exchange.answer(&mut session, request.frames()).await;
     if let Some(outcome) = outcome {
@@ -150,14 +152,19 @@ async fn prepare(
     let ended = certificate.until_ms.is_some_and(|until| until < now_ms);
     let access = if ended { Access::UploadOnly } else { Access::Full };
     let allowed: BTreeSet<Scope> = with_cities(&certificate.scopes).into_iter().collect();
-    let named: Vec<Scope> =
-        hello.scopes.iter().map(|named| named.scope.clone()).filter(|scope| allowed.contains(scope)).collect();
+    let named: Vec<(Scope, Option<Vector>)> = hello
+        .scopes
+        .iter()
+        .filter(|named| allowed.contains(&named.scope))
+        .map(|named| (named.scope.clone(), shared.vectors.find(hello.author, &named.scope, named.digest)))
+        .collect();
     let (author, introduce) = (hello.author, hello.epoch.is_none());
     let prepared = shared.writer.ask(move |central| {
         central.contacts.heard(author, now_ms);
         let mut scopes = Vec::with_capacity(named.len());
-        for scope in named {
+        for (scope, peer_has) in named {
             let mut local = LocalScope::new(scope.clone(), central.store.vector(&scope));
+            local.peer_has = peer_has;
             local.pending = central.store.pending_heads(&scope)?;
             local.access = access;
             scopes.push(local);

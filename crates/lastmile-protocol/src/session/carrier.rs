@@ -169,7 +169,9 @@ impl Session {
             self.scopes.iter().filter(|(_, state)| state.is_shared()).map(|(scope, _)| scope.clone()).collect();
         let mut unequal = Vec::new();
         let mut equal = Vec::new();
-        for (scope, state) in &self.scopes {
+        for (scope, state) in &mut self.scopes {
+            // What the peer was believed to hold, with what it has just brought, may be what its hello said.
+            state.prove_belief();
             match state.peer_digest {
                 Some(digest) if state.vector.digest() == digest => {
                     equal.push((scope.clone(), state.vector.to_vector()))

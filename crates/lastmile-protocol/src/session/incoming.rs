@@ -9,7 +9,7 @@ use super::state::{Phase, Question, ScopeState};
 use super::{Session, SessionError};
 use crate::code::Code;
 use crate::frame::{BadFrame, End, ErrorFrame, Frame, Hello, RawFrame, VectorFrame, Want};
-use crate::limits::{MAX_CONTROL_FRAMES, MAX_FRAMES_UNAUTHENTICATED, MAX_SERVED, MAX_VECTORS, MAX_WANTS, SMALL_VECTOR};
+use crate::limits::{MAX_CONTROL_FRAMES, MAX_FRAMES_UNAUTHENTICATED, MAX_SERVED, MAX_VECTORS, MAX_WANTS};
 use crate::plan::{LogRange, of_author};
 use crate::{MAX_VERSION, MIN_VERSION};
 
@@ -171,9 +171,8 @@ impl Session {
                 continue;
             };
             state.peer_digest = Some(theirs.digest);
-            if let Some(believed) = &state.peer {
-                state.known = believed.digest() == theirs.digest;
-            }
+            state.known = false;
+            state.prove_belief();
             if state.said.digest() == theirs.digest {
                 (state.peer, state.known) = (Some(state.said.clone()), true);
             }
@@ -323,14 +322,10 @@ impl Session {
         }
     }
 
-    /// Tells whether the vector of a scope goes into a request: it is needed, or it is small.
+    /// Tells whether the vector of a scope goes into a request. The first request of an exchange is likely settled by the digests:
+    /// the peer knows vectors that it has met, and what is uploaded on top.
     pub(super) fn vector_is_worth_it(&self, scope: &Scope) -> bool {
-        self.scopes.get(scope).is_some_and(|state| {
-            let believed_equal = state.peer.as_ref().is_some_and(|peer| peer.digest() == state.vector.digest());
-            let first = self.outcome.rounds == 1;
-            let small = state.vector.len() <= SMALL_VECTOR;
-            if first { !believed_equal && (state.peer.is_none() || small) } else { true }
-        })
+        self.outcome.rounds > 1 || self.scopes.get(scope).is_some_and(|state| state.peer.is_none())
     }
 
     pub(super) fn end_now(&self, equal: bool, more: bool) -> Frame {

@@ -95,6 +95,11 @@ impl ScopeState {
         self.peer_digest == Some(digest) || self.peer.as_ref().is_some_and(|peer| peer.digest() == digest)
     }
 
+    /// Takes what the peer is believed to hold as known if it has the digest that the peer's hello said.
+    pub(super) fn prove_belief(&mut self) {
+        self.known |= self.peer.as_ref().is_some_and(|peer| self.peer_digest == Some(peer.digest()));
+    }
+
     /// Returns the head of the author's own log here.
     pub(super) fn head_of(&self, author: AuthorId) -> Option<Entry> {
         self.vector.entries().filter(|entry| entry.segment.author == author).max_by_key(|entry| entry.seq)
