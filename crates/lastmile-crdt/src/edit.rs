@@ -105,7 +105,7 @@ pub fn make_change(
     let mut ops = Vec::with_capacity(edits.len());
     let mut left = MAX_PREDS;
     for edit in edits {
-        let mut pred = standing_on(&history, &standing, edit.key());
+        let mut pred = standing_on(&history, &standing, edit.key(), &place.tops);
         // Of a flood of concurrent values, one edit takes away what fits; the rest stays listed for the next.
         pred.truncate(left);
         left -= pred.len();
@@ -119,7 +119,7 @@ pub fn make_change(
     if ops.is_empty() {
         return Err(EditError::Nothing);
     }
-    let Place { deps, seq, start_op } = place;
+    let Place { deps, seq, start_op, .. } = place;
     let parts = ChangeParts { deps: &deps, actor, seq, start_op, time: time_s, message: None, salt, ops: &ops };
     let encoded = encode(&parts)?;
     let hash = encoded.hash;
@@ -127,8 +127,13 @@ pub fn make_change(
     Ok(Made { encoded, change })
 }
 
+/// The most changes that a new one depends on.
+const MAX_TOPS: usize = 128;
+
 /// Where a new change goes in history.
 struct Place {
+    /// The changes it depends on.
+    tops: Vec<Node>,
     deps: Vec<ChangeHash>,
     seq: u64,
     start_op: u64,
@@ -142,6 +147,11 @@ impl Place {
             None => (0..history.len()).filter(is_own).max_by_key(|node| history.known(*node).map(|known| known.seq)),
         };
         let mut tops = history.heads();
+        if tops.len() > MAX_TOPS {
+            // A flood of concurrent changes: what has the longest history behind it goes first, the rest stays beside the new change.
+            tops.sort_by_key(|node| std::cmp::Reverse(history.known(*node).map(|known| (known.max_op(), known.hash))));
+            tops.truncate(MAX_TOPS);
+        }
         // As Automerge does, also where a head has it among its ancestors.
         tops.extend(own.filter(|own| !tops.contains(own)));
         let known = |node: &Node| history.known(*node);
@@ -151,16 +161,18 @@ impl Place {
         let is_past = |node: &Node| tops.iter().any(|top| history.is_within(*node, *top));
         let own_seqs = (0..history.len()).filter(is_own).filter(is_past).filter_map(|node| history.known(node));
         let last_seq = own_seqs.map(|known| known.seq).max().unwrap_or_default();
-        Ok(Self { deps, seq: last_seq.saturating_add(1), start_op: last_op.saturating_add(1) })
+        Ok(Self { tops, deps, seq: last_seq.saturating_add(1), start_op: last_op.saturating_add(1) })
     }
 }
 
-/// The ids of the operations that stand on a key, as predecessors. With forks, one id may stand for several.
-fn standing_on(history: &History<'_>, ops: &[OpAt<'_>], key: &str) -> Vec<OpId> {
+/// The ids of the operations that stand on a key among these changes and their ancestors, as predecessors. With forks, one id may
+/// stand for several.
+fn standing_on(history: &History<'_>, ops: &[OpAt<'_>], key: &str, tops: &[Node]) -> Vec<OpId> {
     let from = ops.partition_point(|op| op.key() < key);
     let to = ops.partition_point(|op| op.key() <= key);
     let group = ops.get(from..to).unwrap_or_default();
-    let mut ids: Vec<OpId> = live(history, group, None).sets.iter().map(|op| op.id()).collect();
+    let is_past = |op: &&&OpAt<'_>| tops.iter().any(|top| history.is_within(op.node, *top));
+    let mut ids: Vec<OpId> = live(history, group, None).sets.iter().filter(is_past).map(|op| op.id()).collect();
     ids.dedup();
     ids
 }

@@ -11,7 +11,8 @@ use lastmile_model::{ChangeHash, RecordId};
 
 use crate::change::{ChangeHeader, OpId};
 
-/// Above this, counters must be founded: that many operations must stand among the ancestors.
+/// Counters may lie this far above the number of operations among the ancestors. There is no step: what is built on an admitted
+/// change is admitted as well.
 const LOFTY: u64 = 1 << 24;
 
 /// The header of a change that is known, and the record it belongs to.
@@ -134,7 +135,7 @@ pub fn admit<'h>(
             open.push(header_of(hash)?);
         }
     }
-    if lofty && held < change.start_op - 1 {
+    if lofty && held.saturating_add(LOFTY) < change.start_op - 1 {
         return Err(Refused::UnfoundedCounter { held, found: change.start_op });
     }
     if let Some((pred, _)) = preds.iter().find(|(_, found)| !**found) {

@@ -1,5 +1,6 @@
 //! Saving: edits become changes, changes a commit, commits a transaction.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use uuid::Uuid;
 use crate::StoreError;
 use crate::follow::known_changes;
 use crate::history::OwnedHeld;
-use crate::judge::Held;
+use crate::judge::{Held, MAX_OF_AUTHOR};
 use crate::storage::{Durability, Position, StoredSeal, Strand};
 use crate::store::Store;
 
@@ -95,6 +96,32 @@ impl Made {
     }
 }
 
+/// What a commit says of one record is one change: edits of a record that is named twice are joined, the later of two on one key
+/// counts.
+fn joined(edits: &[RecordEdit]) -> Cow<'_, [RecordEdit]> {
+    let mut places: HashMap<(&str, RecordId), usize> = HashMap::with_capacity(edits.len());
+    let mut several = false;
+    for (place, edit) in edits.iter().enumerate() {
+        several |= *places.entry((edit.record_type.as_str(), edit.record)).or_insert(place) != place;
+    }
+    if !several {
+        return Cow::Borrowed(edits);
+    }
+    let mut joined: Vec<RecordEdit> = Vec::with_capacity(edits.len());
+    for edit in edits {
+        let same = |one: &&mut RecordEdit| one.record == edit.record && one.record_type == edit.record_type;
+        match joined.iter_mut().find(same) {
+            Some(first) => {
+                first.create |= edit.create;
+                first.edits.retain(|earlier| edit.edits.iter().all(|later| later.key() != earlier.key()));
+                first.edits.extend(edit.edits.iter().cloned());
+            }
+            None => joined.push(edit.clone()),
+        }
+    }
+    Cow::Owned(joined)
+}
+
 /// The common fields that a first change states, in their fixed order.
 fn common_fields(edit: &RecordEdit, commit: &NewCommit, author: lastmile_model::AuthorId) -> Vec<Edit> {
     let mut fields = vec![
@@ -160,8 +187,9 @@ impl Store {
     ) -> Result<Vec<Saved>, StoreError> {
         let author = key.author(deployment);
         let mut made: Vec<Made> = Vec::with_capacity(commits.len());
-        // Where the changes of each record stand among `made`, so that later commits of the call build on earlier ones.
-        let mut overlay: HashMap<RecordId, Vec<(usize, usize)>> = HashMap::new();
+        // Where the changes of each record stand among `made`, so that later commits of the call build on earlier ones. A record may
+        // stand in several scopes.
+        let mut overlay: HashMap<(u32, RecordId), Vec<(usize, usize)>> = HashMap::new();
         let mut saved = Vec::with_capacity(commits.len());
         for new in commits {
             let scope = self.scope_in_transaction(&new.scope)?;
@@ -174,8 +202,8 @@ impl Store {
             let seq = strand.head.saturating_add(1);
             let mut entries = Vec::with_capacity(new.edits.len());
             let mut bodies = Vec::with_capacity(new.edits.len());
-            for edit in &new.edits {
-                let earlier = overlay.get(&edit.record).map_or(&[][..], Vec::as_slice);
+            for edit in joined(&new.edits).iter() {
+                let earlier = overlay.get(&(scope, edit.record)).map_or(&[][..], Vec::as_slice);
                 let Some((entry, body)) = self.change_of(scope, author, new, edit, &made, earlier)? else { continue };
                 entries.push(entry);
                 bodies.push(Some(body));
@@ -185,7 +213,7 @@ impl Store {
                 continue;
             }
             for (place, entry) in entries.iter().enumerate() {
-                overlay.entry(entry.record).or_default().push((made.len(), place));
+                overlay.entry((scope, entry.record)).or_default().push((made.len(), place));
             }
             let header = CommitHeader {
                 version: 1,
@@ -275,9 +303,15 @@ impl Store {
         let loaded: Vec<OwnedHeld> =
             if edit.create && random { Vec::new() } else { self.load_record(scope, type_no, edit.record)? };
         let here = earlier.iter().filter_map(|&(commit, place)| made.get(commit)?.held().nth(place));
+        let here = here.filter(|held| held.entry.record_type == edit.record_type);
         let all: Vec<Held<'_>> = loaded.iter().map(OwnedHeld::as_held).chain(here).collect();
         if all.is_empty() && !edit.create {
             return Err(StoreError::NoRecord { record_type: edit.record_type.clone(), id: edit.record.to_string() });
+        }
+        if all.len() >= MAX_OF_AUTHOR && all.iter().filter(|one| one.author == author).count() >= MAX_OF_AUTHOR {
+            // Nobody would take it.
+            let (record_type, id) = (edit.record_type.clone(), edit.record.to_string());
+            return Err(StoreError::TooManyChanges { record_type, id, limit: MAX_OF_AUTHOR });
         }
         let judged = self.judge_all(scope, type_no, &all);
         let known = known_changes(&all, &judged);

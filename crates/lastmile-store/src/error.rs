@@ -105,6 +105,18 @@ pub enum StoreError {
         /// The id.
         id: String,
     },
+    /// The author has changed the record too often.
+    #[error(
+        "not saved: this device has changed {record_type} {id} {limit} times, which is the most; let another device change it"
+    )]
+    TooManyChanges {
+        /// The type.
+        record_type: String,
+        /// The id.
+        id: String,
+        /// The most changes of one author.
+        limit: usize,
+    },
     /// The scope is not on this replica.
     #[error("{scope} is not on this replica")]
     NoScope {

@@ -6,7 +6,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use lastmile_crdt::{Known, evaluate};
+use lastmile_crdt::{Known, Record, evaluate};
 use lastmile_model::{AuthorId, Catalogue, ChainHash, ChangeHash, RecordId};
 
 use crate::StoreError;
@@ -16,7 +16,7 @@ use crate::history::{Archive, OwnedHeld};
 use crate::index::Index;
 use crate::judge::{Authority, Held, Judged, allows_first, judge, order, reason};
 use crate::project;
-use crate::storage::{Cells, ChangeState, Odd, Position, Storage, ViewRow};
+use crate::storage::{Cells, ChangeState, Odd, Position, RowHead, Storage, ViewRow};
 use crate::verdicts::Verdicts;
 
 /// A row that changed.
@@ -71,6 +71,17 @@ pub(crate) struct Follower<'s> {
     pub archive: &'s mut Archive,
     pub verdicts: &'s Verdicts,
     pub touched: &'s mut TouchedRows,
+}
+
+/// Where a record's row stands, or will.
+struct RowAt {
+    scope: u32,
+    type_no: usize,
+    record: RecordId,
+    head: Option<RowHead>,
+    position: Position,
+    /// Whether the record has changes beside the one at that position.
+    more: bool,
 }
 
 /// The changes of one record among those that arrived, by their index.
@@ -224,7 +235,13 @@ impl Follower<'_> {
             .collect();
         all.sort_by_key(|held| held.position);
         let judged = self.judge(scope, type_no, &all);
-        let listed = all.len() > 1 || judged.iter().any(|judged| judged.state != ChangeState::Applied);
+        let catalogue = self.catalogue;
+        let known = known_changes(&all, &judged);
+        let evaluated = evaluate(catalogue.types().get(type_no), &known);
+        // Where no row tells of a change, the list does.
+        let listed = all.len() > 1
+            || judged.iter().any(|judged| judged.state != ChangeState::Applied)
+            || !evaluated.incomplete.is_empty();
         for (held, judged) in all.iter().zip(&judged) {
             if listed && !noted.contains(&held.position) {
                 self.storage.put_extra(scope, record, held.position)?;
@@ -235,7 +252,15 @@ impl Follower<'_> {
                 self.note(scope, held, judged.state, judged.reason)?;
             }
         }
-        self.write_settled(scope, type_no, record, head, &all, &judged, listed)?;
+        let visible = judged.iter().any(|judged| judged.state == ChangeState::Applied);
+        let evaluated = Some(evaluated).filter(|evaluated| visible && evaluated.incomplete.is_empty());
+        match (all.first(), evaluated) {
+            (Some(first), Some(evaluated)) => {
+                let at = RowAt { scope, type_no, record, head, position: first.position, more: listed };
+                self.write_settled(&at, &evaluated)?;
+            }
+            _ => head.map_or(Ok(()), |head| self.storage.view_delete(head.rec, type_no))?,
+        }
         self.touched.add(Touched { scope, type_no, record });
         Ok(listed)
     }
@@ -249,42 +274,27 @@ impl Follower<'_> {
         Ok(before.is_some_and(|before| view.searched.iter().all(|&at| before.get(at) == cells.get(at))))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one step of `settle`, with all that it worked out")]
-    fn write_settled(
-        &mut self,
-        scope: u32,
-        type_no: usize,
-        record: RecordId,
-        head: Option<crate::storage::RowHead>,
-        all: &[Held<'_>],
-        judged: &[Judged],
-        more: bool,
-    ) -> Result<(), StoreError> {
+    /// Writes the row of a record that shows.
+    fn write_settled(&mut self, at: &RowAt, evaluated: &Record<'_>) -> Result<(), StoreError> {
+        let type_no = at.type_no;
         let (Some(view), Some(record_type)) = (self.views.get(type_no), self.catalogue.types().get(type_no)) else {
             return Ok(());
         };
-        let known = known_changes(all, judged);
-        let evaluated = evaluate(Some(record_type), &known);
-        let visible = judged.iter().any(|judged| judged.state == ChangeState::Applied);
-        if !visible || !evaluated.incomplete.is_empty() {
-            return head.map_or(Ok(()), |head| self.storage.view_delete(head.rec, type_no));
-        }
-        let Some(first) = all.first() else { return Ok(()) };
-        let cells = project::cells(view, record_type, &evaluated);
-        let search = project::search_words(view, record_type, &evaluated);
+        let cells = project::cells(view, record_type, evaluated);
+        let search = project::search_words(view, record_type, evaluated);
         let row = ViewRow {
-            id: record,
-            position: first.position,
-            more,
+            id: at.record,
+            position: at.position,
+            more: at.more,
             cells: &cells,
             search: search.as_ref().map(|(words, initials)| (words.as_str(), initials.as_str())),
         };
-        match head {
+        match at.head {
             Some(head) if self.words_stay(head.rec, type_no, view, &cells)? => {
                 self.storage.view_update_cells(head.rec, type_no, &row)
             }
             Some(head) => self.storage.view_update(head.rec, type_no, &row),
-            None => self.storage.view_insert(scope, type_no, &row).map(drop),
+            None => self.storage.view_insert(at.scope, type_no, &row).map(drop),
         }
     }
 }

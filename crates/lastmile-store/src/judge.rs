@@ -1,9 +1,11 @@
 //! The state of each change of a record: a pure function of what is held.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use lastmile_crdt::{Change, ChangeHeader, HeaderInRecord, Malformed, admit, decode, decode_hashed};
+use lastmile_crdt::{
+    Change, ChangeHeader, HeaderInRecord, Malformed, admit, decode, decode_hashed, read_header_hashed,
+};
 use lastmile_log::ChangeEntry;
 use lastmile_model::{AuthorId, ChainHash, ChangeHash, IdRule, RecordId, RecordType, Value};
 
@@ -42,6 +44,7 @@ pub(crate) mod reason {
     pub const NOT_OFFICE: &str = "not_office";
     pub const WRONG_ID: &str = "wrong_id";
     pub const GATE: &str = "not_admitted";
+    pub const TOO_MANY: &str = "too_many_changes";
 }
 
 /// What is known about who may do what, and what the office keeps out of sight.
@@ -57,7 +60,7 @@ pub(crate) struct Judged {
     pub reason: &'static str,
     /// The decoded change, when applied.
     pub change: Option<Change>,
-    /// Whether all its ancestors are known, so that it has a place in the record's history.
+    /// Whether it has a place in the record's history: all its ancestors are known, and it is no impostor.
     pub placed: bool,
 }
 
@@ -165,11 +168,74 @@ pub(crate) fn order(held: &[Held<'_>]) -> Vec<usize> {
     order
 }
 
+/// The most changes of one author that a record takes. It bounds what a record costs: causality needs a bit for each pair of changes.
+pub(crate) const MAX_OF_AUTHOR: usize = 8192;
+
+/// How sure it is that an entry speaks of its author's own change: bytes that say what the entry says, no bytes, other bytes.
+fn standing(held: &Held<'_>) -> u8 {
+    match held.body {
+        Some(body) if held.hashed => {
+            u8::from(read_header_hashed(body, held.entry.header.hash).as_ref() != Ok(&held.entry.header)) * 2
+        }
+        Some(_) => 2,
+        None => 1,
+    }
+}
+
+/// Finds the entries that have no part in a record: those which name another author's change as their own, and those beyond
+/// [`MAX_OF_AUTHOR`]. A hash covers its author, so of entries by several authors one at most is true; what any author writes into
+/// an entry of its own never decides what becomes of another's change.
+fn outsiders(held: &[Held<'_>], order: &[usize]) -> Vec<Option<&'static str>> {
+    let mut found = vec![None; held.len()];
+    let mut owners: HashMap<ChangeHash, (AuthorId, bool)> = HashMap::with_capacity(held.len());
+    let mut counts: HashMap<AuthorId, usize> = HashMap::new();
+    let mut contested = false;
+    for &place in order {
+        let (Some(one), Some(found)) = (held.get(place), found.get_mut(place)) else { continue };
+        let owner = owners.entry(one.entry.header.hash).or_insert((one.author, false));
+        owner.1 |= owner.0 != one.author;
+        contested |= owner.1;
+        let count = counts.entry(one.author).or_default();
+        *count = count.saturating_add(1);
+        if *count > MAX_OF_AUTHOR {
+            *found = Some(reason::TOO_MANY);
+        }
+    }
+    if contested {
+        let mut best: HashMap<ChangeHash, (u8, AuthorId)> = HashMap::new();
+        let named_twice = |one: &Held<'_>| owners.get(&one.entry.header.hash).is_some_and(|(_, several)| *several);
+        for one in order.iter().filter_map(|&place| held.get(place)).filter(|one| named_twice(one)) {
+            let this = (standing(one), one.author);
+            let best = best.entry(one.entry.header.hash).or_insert(this);
+            if this.0 < best.0 {
+                *best = this;
+            }
+        }
+        for (one, found) in held.iter().zip(&mut found) {
+            if best.get(&one.entry.header.hash).is_some_and(|(_, author)| *author != one.author) {
+                *found = Some(reason::HEADER);
+            }
+        }
+    }
+    found
+}
+
 /// Judges every change of one record.
 pub(crate) fn judge(record_type: Option<&RecordType>, held: &[Held<'_>], authority: &Authority<'_>) -> Vec<Judged> {
     let mut headers: BTreeMap<ChangeHash, &ChangeHeader> = BTreeMap::new();
     let mut outcomes: Vec<Option<Judged>> = held.iter().map(|_| None).collect();
     let order = order(held);
+    if held.len() > 1 {
+        for ((one, outcome), reason) in held.iter().zip(&mut outcomes).zip(outsiders(held, &order)) {
+            *outcome = reason.map(|reason| {
+                let odd = match one.body {
+                    Some(_) => Judged::odd(ChangeState::Opaque, reason),
+                    None => Judged::odd(ChangeState::Erased, reason::ERASED),
+                };
+                Judged { placed: false, ..odd }
+            });
+        }
+    }
     loop {
         let mut progress = false;
         for &place in &order {

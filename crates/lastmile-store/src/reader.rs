@@ -377,8 +377,12 @@ impl Reader {
         let known = known_changes(&all, &judged);
         let record_type = self.catalogue.types().get(type_no);
         let record = evaluate(record_type, &known);
-        let by_hash: BTreeMap<ChangeHash, &OwnedHeld> =
-            loaded.iter().map(|held| (held.entry().header.hash, held)).collect();
+        let by_hash: BTreeMap<ChangeHash, &OwnedHeld> = loaded
+            .iter()
+            .zip(&judged)
+            .filter(|(_, judged)| judged.placed)
+            .map(|(held, _)| (held.entry().header.hash, held))
+            .collect();
         let from = |by: usize| {
             known.get(by).and_then(|known| by_hash.get(&known.hash)).map(|held| origin(held)).ok_or_else(missing)
         };

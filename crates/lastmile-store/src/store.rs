@@ -42,6 +42,8 @@ pub struct Store {
     pub(crate) verdicts: Verdicts,
     pub(crate) touched: TouchedRows,
     pub(crate) last_hlc: u64,
+    /// Whether the picture in memory may be ahead of what is stored.
+    stale: bool,
 }
 
 impl std::fmt::Debug for Store {
@@ -72,6 +74,7 @@ impl Store {
             verdicts,
             touched: TouchedRows::default(),
             last_hlc: 0,
+            stale: false,
         })
     }
 
@@ -231,16 +234,27 @@ impl Store {
         durability: Durability,
         work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        if self.stale {
+            self.reload()?;
+        }
         self.storage.begin(durability)?;
         let result = work(self).and_then(|value| self.storage.commit().map(|()| value));
         if result.is_err() {
             self.storage.rollback();
             self.archive.clear();
-            self.touched.take();
-            self.index = Index::load(self.storage.as_ref())?;
-            self.verdicts = Verdicts::load(self.storage.as_ref(), &self.catalogue)?;
+            // Whatever made the work fail may make reading fail as well: then it is read before the next work, and the first error told.
+            self.stale = true;
+            let _ = self.reload();
         }
         result
+    }
+
+    /// Reads the picture in memory again.
+    fn reload(&mut self) -> Result<(), StoreError> {
+        self.index = Index::load(self.storage.as_ref())?;
+        self.verdicts = Verdicts::load(self.storage.as_ref(), &self.catalogue)?;
+        self.stale = false;
+        Ok(())
     }
 
     /// Borrows what following needs.

@@ -1,6 +1,8 @@
 //! Saving, exchanging, forking, quarantine, rebuilding: over SQLite.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says what failed by stopping")]
 
+#[path = "replica/authoring.rs"]
+mod authoring;
 #[path = "replica/baseline.rs"]
 mod baseline;
 mod support;

@@ -49,6 +49,7 @@ pub struct Kept {
     storage: Arc<RwLock<MemoryStorage>>,
     plant: Option<Plant>,
     chances: Arc<AtomicU32>,
+    troubles: Arc<AtomicU32>,
 }
 
 impl Kept {
@@ -57,7 +58,7 @@ impl Kept {
     }
 
     fn over(storage: MemoryStorage) -> Self {
-        Self { storage: Arc::new(RwLock::new(storage)), plant: None, chances: Arc::default() }
+        Self { storage: Arc::new(RwLock::new(storage)), plant: None, chances: Arc::default(), troubles: Arc::default() }
     }
 
     /// Another replica with the same content, as if its file had been copied.
@@ -68,6 +69,19 @@ impl Kept {
     pub fn bent(mut self, plant: Option<Plant>) -> Self {
         self.plant = plant;
         self
+    }
+
+    /// Lets the next so many commits and readings of the logs' places fail, as a disk in trouble does.
+    pub fn trouble(&self, times: u32) {
+        self.troubles.store(times, Ordering::Relaxed);
+    }
+
+    fn in_trouble(&self) -> Result<(), StoreError> {
+        let less = |times: u32| times.checked_sub(1);
+        match self.troubles.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
+            Ok(_) => Err(StoreError::DiskFull),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Whether the planted fault shows now.
@@ -91,7 +105,6 @@ impl Storage for Kept {
             data_version() -> i64;
             meta(key: &str) -> Option<Vec<u8>>;
             scopes() -> Vec<(u32, Scope)>;
-            strands() -> Vec<Strand>;
             cuts() -> Vec<Cut>;
             blob_with(strand: u32, seq: u64) -> Option<Blob>;
             blob_list(strand: u32) -> Vec<(u64, u64, u64)>;
@@ -113,7 +126,6 @@ impl Storage for Kept {
         }
         writes {
             begin(durability: Durability) -> ();
-            commit() -> ();
             begin_read() -> ();
             put_meta(key: &str, value: &[u8]) -> ();
             add_scope(scope: &Scope) -> u32;
@@ -131,6 +143,16 @@ impl Storage for Kept {
             scrub_words(type_no: usize) -> ();
             scrub() -> bool;
         }
+    }
+
+    fn strands(&self) -> Result<Vec<Strand>, StoreError> {
+        self.in_trouble()?;
+        self.storage.read().unwrap().strands()
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        self.in_trouble()?;
+        self.storage.write().unwrap().commit()
     }
 
     fn rollback(&mut self) {

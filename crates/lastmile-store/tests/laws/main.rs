@@ -8,6 +8,7 @@ mod support;
 
 mod erasure;
 mod fixtures;
+mod floods;
 mod histories;
 mod kept;
 mod log;
@@ -16,3 +17,4 @@ mod raw;
 mod sites;
 mod states;
 mod story;
+mod trouble;

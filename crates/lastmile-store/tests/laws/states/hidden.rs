@@ -7,7 +7,7 @@ use super::{Case, NONE, cells, verdict};
 use crate::log::{batch, commits, take};
 use crate::raw::{Raw, bend, encoded, first, identity, inject};
 use crate::sites::Sites;
-use crate::support::{activity, create, edit, id, save, seal, send};
+use crate::support::{activity, author, create, edit, id, save, seal, send};
 
 cells!(
     quarantined,
@@ -26,6 +26,8 @@ cells!(
     opaque_under_another_id,
     opaque_office_record_of_a_device,
     opaque_then_edited_beside,
+    opaque_copy_of_a_colleagues_change,
+    incomplete_then_edited,
 );
 
 /// A worker's activity, then a second commit with a figure that nobody believes.
@@ -323,5 +325,54 @@ fn opaque_then_edited_beside() -> Case {
         rows: &[("清洁日", 8)],
         sealed: [2, 1],
         ..OPAQUE
+    }
+}
+
+/// Somebody commits a colleague's change as its own, with a header that would move it and all that is built on it out of its place.
+fn opaque_copy_of_a_colleagues_change() -> Case {
+    Case {
+        make: |sites| {
+            let mut worker = sites.open("worker");
+            save(&mut worker, 2, vec![activity(1, "清洁日", 5)]);
+            for number in [7, 8] {
+                save(&mut worker, 2, vec![edit("activity", id(1), &[("beneficiaries", Value::Int(number))])]);
+            }
+            seal(&mut worker, 2);
+            let copied = commits(&mut worker, 2).remove(1);
+            let mut raw = Raw { entry: copied.header.changes[0].clone(), body: copied.bodies[0].clone().unwrap() };
+            let header = &mut raw.entry.header;
+            (header.actor, header.deps, header.start_op) = (author(3), Vec::new(), 1);
+            let mut copyist = sites.open("copyist");
+            inject(&mut copyist, 3, &[raw]);
+            let mut here = sites.open("here");
+            send(&mut copyist, &mut here, ViewMode::Now);
+            send(&mut worker, &mut here, ViewMode::Now);
+            here
+        },
+        counts: Counts { applied: 3, opaque: 1, ..NONE },
+        reasons: &["header_differs"],
+        rows: &[("清洁日", 8)],
+        sealed: [3, 1],
+    }
+}
+
+/// A first change that lacks what every record states makes no row, and is known all the same when the next one comes.
+fn incomplete_then_edited() -> Case {
+    Case {
+        make: |sites| {
+            let (mut foreign, mut colleague) = (sites.open("foreign"), sites.open("colleague"));
+            inject(&mut foreign, 3, &[encoded(3, "activity", id(1), &[], 1, &identity("activity", id(1)))]);
+            send(&mut foreign, &mut colleague, ViewMode::Now);
+            save(&mut colleague, 2, vec![edit("activity", id(1), &[("note", "很好".into())])]);
+            seal(&mut colleague, 2);
+            let mut here = sites.open("here");
+            send(&mut foreign, &mut here, ViewMode::Now);
+            send(&mut colleague, &mut here, ViewMode::Now);
+            here
+        },
+        counts: Counts { applied: 2, ..NONE },
+        reasons: &[],
+        rows: &[],
+        sealed: [1, 1],
     }
 }
