@@ -171,50 +171,48 @@ pub(crate) fn order(held: &[Held<'_>]) -> Vec<usize> {
 /// The most changes of one author that a record takes. It bounds what a record costs: causality needs a bit for each pair of changes.
 pub(crate) const MAX_OF_AUTHOR: usize = 8192;
 
-/// How sure it is that an entry speaks of its author's own change: bytes that say what the entry says, no bytes, other bytes.
-fn standing(held: &Held<'_>) -> u8 {
-    match held.body {
-        Some(body) if held.hashed => {
-            u8::from(read_header_hashed(body, held.entry.header.hash).as_ref() != Ok(&held.entry.header)) * 2
-        }
-        Some(_) => 2,
-        None => 1,
-    }
+/// What a change's own bytes say of it; none where there are none, or none that this version reads.
+fn own_header(held: &Held<'_>) -> Option<ChangeHeader> {
+    let body = held.body.filter(|_| held.hashed)?;
+    read_header_hashed(body, held.entry.header.hash).ok()
 }
 
-/// Finds the entries that have no part in a record: those which name another author's change as their own, and those beyond
-/// [`MAX_OF_AUTHOR`]. A hash covers its author, so of entries by several authors one at most is true; what any author writes into
-/// an entry of its own never decides what becomes of another's change.
+/// Finds the entries that have no part in a record: those which say of a change what its bytes do not, and those beyond
+/// [`MAX_OF_AUTHOR`].
+///
+/// A hash covers the author and everything else that an entry repeats, so of entries that speak differently of one hash one at most is
+/// true. What an author writes into an entry of its own never decides what becomes of others' changes, or of those built on its own.
 fn outsiders(held: &[Held<'_>], order: &[usize]) -> Vec<Option<&'static str>> {
     let mut found = vec![None; held.len()];
-    let mut owners: HashMap<ChangeHash, (AuthorId, bool)> = HashMap::with_capacity(held.len());
+    // What the best entry of each hash says: one that its bytes bear out, else one without bytes, else any.
+    let mut best: HashMap<ChangeHash, (u8, &ChangeHeader)> = HashMap::with_capacity(held.len());
     let mut counts: HashMap<AuthorId, usize> = HashMap::new();
-    let mut contested = false;
     for &place in order {
         let (Some(one), Some(found)) = (held.get(place), found.get_mut(place)) else { continue };
-        let owner = owners.entry(one.entry.header.hash).or_insert((one.author, false));
-        owner.1 |= owner.0 != one.author;
-        contested |= owner.1;
         let count = counts.entry(one.author).or_default();
         *count = count.saturating_add(1);
         if *count > MAX_OF_AUTHOR {
             *found = Some(reason::TOO_MANY);
+            continue;
+        }
+        let standing = match own_header(one) {
+            Some(own) if own == one.entry.header => 0,
+            Some(_) => {
+                *found = Some(reason::HEADER);
+                continue;
+            }
+            None if one.body.is_none() => 1,
+            None => 2,
+        };
+        let known = best.entry(one.entry.header.hash).or_insert((standing, &one.entry.header));
+        if standing < known.0 {
+            *known = (standing, &one.entry.header);
         }
     }
-    if contested {
-        let mut best: HashMap<ChangeHash, (u8, AuthorId)> = HashMap::new();
-        let named_twice = |one: &Held<'_>| owners.get(&one.entry.header.hash).is_some_and(|(_, several)| *several);
-        for one in order.iter().filter_map(|&place| held.get(place)).filter(|one| named_twice(one)) {
-            let this = (standing(one), one.author);
-            let best = best.entry(one.entry.header.hash).or_insert(this);
-            if this.0 < best.0 {
-                *best = this;
-            }
-        }
-        for (one, found) in held.iter().zip(&mut found) {
-            if best.get(&one.entry.header.hash).is_some_and(|(_, author)| *author != one.author) {
-                *found = Some(reason::HEADER);
-            }
+    for (one, found) in held.iter().zip(&mut found) {
+        let best = best.get(&one.entry.header.hash);
+        if found.is_none() && best.is_some_and(|(_, header)| **header != one.entry.header) {
+            *found = Some(reason::HEADER);
         }
     }
     found
@@ -225,16 +223,14 @@ pub(crate) fn judge(record_type: Option<&RecordType>, held: &[Held<'_>], authori
     let mut headers: BTreeMap<ChangeHash, &ChangeHeader> = BTreeMap::new();
     let mut outcomes: Vec<Option<Judged>> = held.iter().map(|_| None).collect();
     let order = order(held);
-    if held.len() > 1 {
-        for ((one, outcome), reason) in held.iter().zip(&mut outcomes).zip(outsiders(held, &order)) {
-            *outcome = reason.map(|reason| {
-                let odd = match one.body {
-                    Some(_) => Judged::odd(ChangeState::Opaque, reason),
-                    None => Judged::odd(ChangeState::Erased, reason::ERASED),
-                };
-                Judged { placed: false, ..odd }
-            });
-        }
+    for ((one, outcome), reason) in held.iter().zip(&mut outcomes).zip(outsiders(held, &order)) {
+        *outcome = reason.map(|reason| {
+            let odd = match one.body {
+                Some(_) => Judged::odd(ChangeState::Opaque, reason),
+                None => Judged::odd(ChangeState::Erased, reason::ERASED),
+            };
+            Judged { placed: false, ..odd }
+        });
     }
     loop {
         let mut progress = false;

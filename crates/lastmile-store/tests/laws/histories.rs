@@ -406,8 +406,9 @@ fn replicas_agree_whatever_the_order() {
         ("commits of several records", 10),
         ("with verdicts", 10),
         ("with opaque changes", 10),
-        ("with waiting changes", 5),
-        ("with pending changes", 5),
+        ("with copies of others' changes", 10),
+        ("with waiting changes", 10),
+        ("with pending changes", 10),
     ];
     let seen: Vec<AtomicU64> = names.iter().map(|_| AtomicU64::new(0)).collect();
     let changes = AtomicU64::new(0);
@@ -426,6 +427,7 @@ fn replicas_agree_whatever_the_order() {
             traits.several_records,
             traits.quarantined,
             traits.opaque,
+            traits.copied,
             met.waiting,
             met.pending,
         ];

@@ -22,6 +22,9 @@ pub type Rows = BTreeMap<(&'static str, RecordId), Vec<Cell<'static>>>;
 /// What the office says of a range: whose, from, to, chain, whether it hides.
 type Verdict = (AuthorId, u64, u64, ChainHash, bool);
 
+/// Changes by commit and place in it.
+type Places = BTreeSet<(ChainHash, usize)>;
+
 /// One change of a record: its commit, its place in it, its state.
 type Stated<'s> = (&'s Commit, usize, ChangeState);
 
@@ -100,18 +103,20 @@ fn is_quarantined(verdicts: &[Verdict], commit: &Commit) -> bool {
         })
 }
 
-/// The state of each change of one record, and the hashes of those whose ancestors are all known.
+/// The state of each change of one record, and which have a place in its history.
 fn states<'s>(
     story: &Story,
     kind: &str,
     changes: &[(&'s Commit, usize)],
     verdicts: &[Verdict],
-) -> (Vec<Stated<'s>>, BTreeSet<ChangeHash>) {
+) -> (Vec<Stated<'s>>, Places) {
     let known_type = Catalogue::builtin().get(kind);
+    let outside = outsiders(story, changes);
+    let is_outside = |commit: &Commit, place: usize| outside.contains(&(chain_hash(&commit.header), place));
     let mut placed: BTreeSet<ChangeHash> = BTreeSet::new();
     loop {
         let before = placed.len();
-        for (commit, place) in changes {
+        for (commit, place) in changes.iter().filter(|(commit, place)| !is_outside(commit, *place)) {
             let header = &commit.header.changes[*place].header;
             if header.deps.iter().all(|dep| placed.contains(dep)) {
                 placed.insert(header.hash);
@@ -127,7 +132,9 @@ fn states<'s>(
             let erased = is_erased(&story.erasures, commit, place);
             return if erased { ChangeState::Erased } else { ChangeState::Opaque };
         };
-        if !placed.contains(&hash) {
+        if is_outside(commit, place) {
+            ChangeState::Opaque
+        } else if !placed.contains(&hash) {
             ChangeState::Waiting
         } else if is_quarantined(verdicts, commit) {
             ChangeState::Quarantined
@@ -137,16 +144,47 @@ fn states<'s>(
             ChangeState::Applied
         }
     };
-    (changes.iter().map(|(commit, place)| (*commit, *place, state(commit, *place))).collect(), placed)
+    let stated = changes.iter().map(|(commit, place)| (*commit, *place, state(commit, *place)));
+    let stated: Vec<Stated<'_>> = stated.collect();
+    let placed = stated
+        .iter()
+        .filter(|(commit, place, _)| {
+            !is_outside(commit, *place) && placed.contains(&commit.header.changes[*place].header.hash)
+        })
+        .map(|(commit, place, _)| (chain_hash(&commit.header), *place))
+        .collect();
+    (stated, placed)
+}
+
+/// The changes of which their commits say what is not so: bytes tell, or somebody else's word on the same hash is better.
+fn outsiders(story: &Story, changes: &[(&Commit, usize)]) -> Places {
+    let erased = |commit: &Commit, place: usize| is_erased(&story.erasures, commit, place);
+    let own = |commit: &Commit, place: usize| {
+        let body = commit.bodies[place].as_deref().filter(|_| !erased(commit, place));
+        body.and_then(|body| lastmile_crdt::read_header(body).ok())
+    };
+    let lies = |commit: &Commit, place: usize| {
+        own(commit, place).is_some_and(|own| own != commit.header.changes[place].header)
+    };
+    let mut best = BTreeMap::new();
+    for (commit, place) in changes.iter().filter(|(commit, place)| !lies(commit, *place)) {
+        let header = &commit.header.changes[*place].header;
+        let standing = if own(commit, *place).is_some() { 0 } else { u8::from(!erased(commit, *place)) + 1 };
+        let this = ((standing, header.start_op, commit.header.seq, chain_hash(&commit.header), *place), header);
+        let best = best.entry(header.hash).or_insert(this);
+        if this.0 < best.0 {
+            *best = this;
+        }
+    }
+    let is_outside = |(commit, place): &&(&Commit, usize)| {
+        let header = &commit.header.changes[*place].header;
+        lies(commit, *place) || best[&header.hash].1 != header
+    };
+    changes.iter().filter(is_outside).map(|(commit, place)| (chain_hash(&commit.header), *place)).collect()
 }
 
 /// The cells that a record shows; none when it shows nothing.
-fn row(
-    kind: &str,
-    columns: &[&str],
-    stated: &[Stated<'_>],
-    placed: &BTreeSet<ChangeHash>,
-) -> Option<Vec<Cell<'static>>> {
+fn row(kind: &str, columns: &[&str], stated: &[Stated<'_>], placed: &Places) -> Option<Vec<Cell<'static>>> {
     let (_, record_type) = Catalogue::builtin().get(kind).unwrap();
     let decoded: BTreeMap<ChangeHash, Change> = stated
         .iter()
@@ -157,8 +195,8 @@ fn row(
     // Given twice, evaluation takes a change as hidden if it is so once.
     let known: Vec<Known<'_>> = stated
         .iter()
+        .filter(|(commit, place, _)| placed.contains(&(chain_hash(&commit.header), *place)))
         .map(|(commit, place, state)| (&commit.header.changes[*place].header, state))
-        .filter(|(header, _)| placed.contains(&header.hash))
         .map(|(header, state)| match state {
             ChangeState::Applied => Known::visible(&decoded[&header.hash]),
             _ => Known::hidden(header),

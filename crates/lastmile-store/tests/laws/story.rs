@@ -97,11 +97,12 @@ impl Story {
     /// What this story adds to the coverage.
     pub fn traits(&self) -> Traits {
         let mut records: BTreeMap<RecordId, BTreeMap<ChangeHash, Change>> = BTreeMap::new();
-        let mut stubs = false;
+        let (mut stubs, mut copied) = (false, false);
         for (commit, place) in self.changes() {
             let entry = &commit.header.changes[place];
             stubs |= is_erased(&self.erasures, commit, place);
             if let Some(change) = commit.bodies[place].as_deref().and_then(|body| decode(body).ok()) {
+                copied |= change.actor != commit.header.author;
                 records.entry(entry.record).or_default().insert(change.hash, change);
             }
         }
@@ -111,6 +112,7 @@ impl Story {
             forked: !self.commits.values().all(|commit| forks.insert((commit.header.author, commit.header.seq))),
             several_records: self.commits.values().any(|commit| commit.bodies.len() > 1),
             opaque: !self.opaque.is_empty(),
+            copied,
             ..Traits::default()
         };
         for changes in records.values() {
@@ -159,6 +161,7 @@ pub struct Traits {
     pub several_records: bool,
     pub quarantined: bool,
     pub opaque: bool,
+    pub copied: bool,
 }
 
 /// Whether the erasures leave a stub of this change.
@@ -361,6 +364,9 @@ impl Teller {
         let record = if rng.random_bool(0.5) { id(rng.random_range(1..5)) } else { check_ins()[0] };
         let kind = if record == check_ins()[0] { "check_in" } else { "activity" };
         let unique = Value::Int(rng.random());
+        if rng.random_bool(0.2) {
+            return self.copied(at, rng);
+        }
         let mut raw = match rng.random_range(0..5) {
             0 => first(by, kind, record, &rng.random::<[u8; 12]>()),
             1 => encoded(by, "household_visit", id(60), &[], 1, &[("note", unique)]),
@@ -391,8 +397,32 @@ impl Teller {
             self.story.opaque.remove(&raw.entry.header.hash);
             return;
         }
-        inject(&mut site.store, by, std::slice::from_ref(&raw));
-        let chain = site.store.sealed_heads(&scope(), author(by))[0].1;
+        self.inject(at, raw);
+    }
+
+    /// A device commits another one's change as its own, under a header that would move it.
+    fn copied(&mut self, at: usize, rng: &mut ChaCha8Rng) {
+        let site = &self.sites[at];
+        let of_others = |commit: &&Commit| commit.header.author != author(site.by);
+        let theirs: Vec<&Commit> = self.story.commits.values().filter(of_others).collect();
+        let Some(commit) = theirs.choose(rng) else { return };
+        let place = rng.random_range(0..commit.bodies.len());
+        let Some(body) = commit.bodies[place].clone() else { return };
+        let mut entry = commit.header.changes[place].clone();
+        if decode(&body).is_err() || site.store.sealed_heads(&scope(), author(site.by)).len() > 1 {
+            return;
+        }
+        entry.header.actor = author(site.by);
+        if rng.random_bool(0.5) {
+            (entry.header.deps, entry.header.start_op) = (Vec::new(), rng.random_range(1..4));
+        }
+        self.inject(at, Raw { entry, body });
+    }
+
+    fn inject(&mut self, at: usize, raw: Raw) {
+        let site = &mut self.sites[at];
+        inject(&mut site.store, site.by, std::slice::from_ref(&raw));
+        let chain = site.store.sealed_heads(&scope(), author(site.by))[0].1;
         self.keep(at);
         // Where the record was erased here already, its bytes were taken off at once; the story knows them.
         let kept = self.story.commits.get_mut(&chain).unwrap();
