@@ -1,9 +1,10 @@
 //! Participations after linking: one per session and person.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use lastmile_store::query::{Query, Test};
-use lastmile_store::storage::Cell;
+use lastmile_store::storage::{Cell, FoundRow};
 
 use crate::ReportError;
 use crate::canonical::Links;
@@ -63,16 +64,40 @@ impl Parts {
 
 /// The scopes to read participations of, when they are few: a participation stands where its activity stands.
 pub(crate) fn few_scopes(job: &Job<'_>, sessions: &Sessions, of: impl Iterator<Item = u32>) -> Option<Vec<u32>> {
-    let scopes: BTreeSet<u32> = of.chain(sessions.joined_scopes.iter().copied()).collect();
+    let scopes: BTreeSet<u32> = of.chain(sessions.joined.iter().map(|(_, scope)| *scope)).collect();
     // Jumping between scopes costs more a row than reading all in order.
     (scopes.len().saturating_mul(4) < job.territory.communities_held).then(|| scopes.into_iter().collect())
+}
+
+/// The activities whose participations belong to wanted sessions, with their scopes, when these are so few of all that looking each up
+/// is quicker than reading on past the others.
+pub(crate) fn few_activities(sessions: &Sessions, wanted: impl Fn(&Session) -> bool) -> Option<Vec<(u128, u32)>> {
+    let mut few: Vec<(u128, u32)> =
+        sessions.all.iter().filter(|session| wanted(session)).map(|session| (session.id, session.scope)).collect();
+    let of_wanted = |activity: u128| sessions.of(activity).and_then(|place| sessions.get(place)).is_some_and(&wanted);
+    few.extend(sessions.joined.iter().filter(|(activity, _)| of_wanted(*activity)));
+    few.sort_unstable_by_key(|(activity, scope)| (*scope, *activity));
+    few.dedup();
+    (few.len() <= 16 || few.len().saturating_mul(16) <= sessions.all.len()).then_some(few)
+}
+
+/// Which participations are read.
+#[derive(Debug, Default)]
+pub(crate) enum Which {
+    /// All.
+    #[default]
+    All,
+    /// Those in these scopes.
+    Within(Vec<u32>),
+    /// Those of these activities, given with their scopes.
+    Of(Vec<(u128, u32)>),
 }
 
 /// How participations are read.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
-    /// Only in these scopes.
-    pub(crate) within: Option<Vec<u32>>,
+    /// Which: those of sessions that are not wanted are left out in any case.
+    pub(crate) which: Which,
     /// Whether the ids of records are kept.
     pub(crate) with_ids: bool,
 }
@@ -93,13 +118,17 @@ pub(crate) fn parts(
         Test::IsNot,
         Cell::Int(0),
     );
-    if let Some(scopes) = reading.within {
-        query = query.within(scopes);
+    let mut of = Vec::new();
+    match reading.which {
+        Which::All => {}
+        Which::Within(scopes) => query = query.within(scopes),
+        Which::Of(activities) if activities.is_empty() => return Ok(found),
+        Which::Of(activities) => of = activities,
     }
     // Rows of one activity mostly follow each other, so its answer is kept.
     let mut last: (u128, Option<u32>) = (0, None);
     let mut rows = 0_u32;
-    source.visit(&query, &mut |row| {
+    let mut note = |row: &FoundRow<'_>| {
         let [activity, person, minutes, open] = row.cells else { return NEXT };
         let Some(activity) = id(activity) else { return NEXT };
         if last.0 != activity {
@@ -117,7 +146,14 @@ pub(crate) fn parts(
             }
         }
         NEXT
-    })?;
+    };
+    if of.is_empty() {
+        source.visit(&query, &mut note)?;
+    }
+    for (activity, scope) in of {
+        let activity = Cell::Blob(Cow::Owned(activity.to_be_bytes().to_vec()));
+        source.visit(&query.clone().within(vec![scope]).filter("activity", Test::Is, activity), &mut note)?;
+    }
     // Rows mostly come session by session; sorting within each is then cheaper than sorting all.
     if !found.all.is_sorted_by_key(|part| part.session) {
         found.all.sort_unstable_by_key(|part| (part.session, part.row));

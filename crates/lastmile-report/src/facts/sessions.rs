@@ -1,7 +1,5 @@
 //! Sessions: activities after linking and duplicate marks, each counted once.
 
-use std::collections::BTreeSet;
-
 use lastmile_store::query::Query;
 use lastmile_store::storage::Cell;
 
@@ -63,8 +61,8 @@ pub(crate) struct Sessions {
     pub(crate) categories: Vec<String>,
     /// Activities marked as duplicates of something that does not count itself.
     pub(crate) orphans: u64,
-    /// Scopes of activities that are linked or marked: their participations may belong to sessions elsewhere.
-    pub(crate) joined_scopes: BTreeSet<u32>,
+    /// Activities that are linked or marked, with their scopes: their participations may belong to sessions elsewhere.
+    pub(crate) joined: Vec<(u128, u32)>,
     /// Component of activities -> its session.
     of_component: IdMap<u32>,
     components: Canonical,
@@ -112,12 +110,12 @@ pub(crate) fn sessions(source: &mut Source<'_>, links: &Links, extra: Extra) -> 
         let [state, date, served, open, duplicate_of, created, rest @ ..] = row.cells else { return NEXT };
         let own = number(&row.id);
         if !linked.is_empty() && linked.contains(&own) {
-            found.joined_scopes.insert(row.scope);
+            found.joined.push((own, row.scope));
         }
         if let Some(original) = id(duplicate_of) {
             pairs.push((own, original));
             marked.push(own);
-            found.joined_scopes.insert(row.scope);
+            found.joined.push((own, row.scope));
             return NEXT;
         }
         let standing = match state.text() {
@@ -125,7 +123,7 @@ pub(crate) fn sessions(source: &mut Source<'_>, links: &Links, extra: Extra) -> 
             Some("submitted") => Standing::Pending,
             Some("duplicate") => {
                 unnamed.push(own);
-                found.joined_scopes.insert(row.scope);
+                found.joined.push((own, row.scope));
                 return NEXT;
             }
             _ => return NEXT,

@@ -10,7 +10,7 @@ use super::members::{Books, Entry, unknown_persons};
 use super::{Body, Job, PERSONS, day_cell, listed, place_cells, place_columns};
 use crate::ReportError;
 use crate::day::Day;
-use crate::facts::parts::{Reading, few_scopes, parts};
+use crate::facts::parts::{Reading, Which, few_activities, few_scopes, parts};
 use crate::facts::sessions::{Extra, Session, Sessions, sessions};
 use crate::grid::{
     ChildFigure, Grid, Pair, STANDING, Standing, children, children_check, figure_of, length, list_check, share,
@@ -216,11 +216,12 @@ fn add_rows(
         let in_year = start <= session.day && session.day <= job.to;
         in_year && !(only_pending && session.standing == Standing::Verified)
     };
-    if !found.all.iter().any(&wanted) {
-        return Ok(0);
-    }
     let scopes = found.all.iter().filter(|session| wanted(session)).map(|session| session.scope);
-    let reading = Reading { within: few_scopes(job, found, scopes), with_ids: false };
+    let which = few_activities(found, wanted)
+        .map(Which::Of)
+        .or_else(|| few_scopes(job, found, scopes).map(Which::Within))
+        .unwrap_or_default();
+    let reading = Reading { which, with_ids: false };
     let parts = parts(source, &job.links, found, reading, wanted)?;
     let mut open = 0;
     // Most participants are on the books; the numbers of the two passes are matched once per person.

@@ -3,7 +3,7 @@
 use super::sessions::titles;
 use super::{Body, Job, PERSONS, change_check, listed, place_cells, place_columns};
 use crate::ReportError;
-use crate::facts::parts::{Part, Parts, Reading, few_scopes, parts};
+use crate::facts::parts::{Part, Parts, Reading, Which, few_scopes, parts};
 use crate::facts::people::{Wanted, people};
 use crate::facts::sessions::{Extra, Session, Sessions, sessions};
 use crate::grid::{
@@ -42,8 +42,8 @@ pub(super) fn run(source: &mut Source<'_>, job: &Job<'_>) -> Result<Body, Report
         let before = previous.is_some_and(|(from, to)| from <= session.day && session.day <= to);
         (before || job.in_period(session.day)) && job.territory.slot(session.scope).is_some()
     };
-    let within = few_scopes(job, &found, job.territory.scopes());
-    let parts = parts(source, &job.links, &found, Reading { within, with_ids: job.request.list }, wanted)?;
+    let which = few_scopes(job, &found, job.territory.scopes()).map(Which::Within).unwrap_or_default();
+    let parts = parts(source, &job.links, &found, Reading { which, with_ids: job.request.list }, wanted)?;
     let mut body = Body::default();
     let mut times = Grid::new(&job.territory);
     let mut persons = Distinct::new(&job.territory);
