@@ -5,6 +5,7 @@ mod bad_input;
 mod field;
 mod fixtures;
 mod layers;
+mod poor_path;
 mod restored;
 mod sync;
 mod worked_cases;

@@ -69,7 +69,7 @@ impl Replica {
                 ClientError::Session(source) => ClientError::DamagedBundle { path: path.to_owned(), source },
                 other => other,
             });
-        self.finish(&learnt)?;
+        self.keep_learnt(&learnt)?;
         let outcome = outcome?;
         Ok(BundleReport {
             bytes: bytes.len() as u64,

@@ -17,6 +17,7 @@ pub mod http;
 pub mod replica;
 pub mod status;
 mod succession;
+mod upload;
 
 pub use auto::AutoSync;
 pub use clock::{Clock, SystemClock};

@@ -86,7 +86,8 @@ impl Session {
         self.asked_peer = false;
         self.news = false;
         self.inbox.renew(self.config.credit);
-        self.credit = self.peer.as_ref().map_or(INITIAL_CREDIT, |hello| hello.credit);
+        let credit = self.peer.as_ref().map_or(INITIAL_CREDIT, |hello| hello.credit);
+        self.credit = credit.min(self.config.upload_limit);
         let open: Vec<Scope> =
             self.scopes.iter().filter(|(_, s)| !s.settled && !s.refused).map(|(scope, _)| scope.clone()).collect();
         for scope in &open {

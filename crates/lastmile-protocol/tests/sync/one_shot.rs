@@ -394,3 +394,24 @@ fn a_response_has_its_limit_whatever_credit_the_client_names() {
     assert!(sent > limit / 2 && sent < limit + limits::MAX_FRAME, "{sent} bytes gathered for one response");
     assert!(outcome.unwrap().more, "the rest follows on another request");
 }
+
+#[test]
+fn no_request_brings_more_than_the_path_carries() {
+    let world = World::new();
+    let scopes = [world.scope()];
+    let (mut client, mut relay) = (world.device(1), world.relay());
+    client.write(&scopes[0], 400, 1);
+    let mut narrow = config(&client, Role::Initiator, Carrier::OneShot);
+    narrow.upload_limit = 3_000;
+    let mut hinted = locals(&client, &scopes);
+    hinted[0].peer_has = Some(Vector::default());
+    let mut session = Session::new(narrow, hinted);
+    // The path turns out to carry more than that after the first request.
+    session.limit_uploads(9_000);
+    let (outcome, wire) = sync_with(&mut client, &mut relay, session, &scopes);
+    assert!(outcome.equal, "{outcome:?}");
+    let lengths: Vec<usize> = wire.requests.iter().map(Vec::len).collect();
+    assert!(lengths[0] < 5_000 && lengths[1] > 5_000, "{lengths:?}");
+    assert!(lengths.iter().all(|length| *length < 11_000), "{lengths:?}");
+    assert_eq!(client.receipted(&scopes[0]), 400);
+}
