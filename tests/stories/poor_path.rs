@@ -4,10 +4,11 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use lastmile_client::{ClientError, Replica};
+use lastmile_client::{ClientError, Replica, ReplicaOptions};
+use lastmile_relay::InviteOrder;
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::field::{Field, add_activity, digest, set, settle};
+use crate::field::{Field, add_activity, digest, scope, set, settle};
 
 /// Carries bytes one way until `limit` of them have passed, then cuts both ways.
 fn carry(mut from: TcpStream, mut to: TcpStream, limit: usize, wait: Duration) {
@@ -95,4 +96,40 @@ async fn a_path_too_slow_for_a_whole_upload_carries_it_in_smaller_ones() {
     }
     assert!(tries > 1, "the path did break");
     assert_eq!(digest(&one), field.digest().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_enrolment_whose_answer_is_lost_does_not_use_up_the_invite() {
+    let field = Field::new().await;
+    let invite = field.relay().invite(InviteOrder::new(vec![scope()], field.relay().url())).await.unwrap();
+    let deaf = path(field.relay().addr(), usize::MAX, 0, Duration::ZERO);
+    let mut over_deaf = invite.clone();
+    over_deaf.relay = format!("http://{deaf}");
+    let folder = field.path("one");
+    for _ in 0..2 {
+        let lost = Replica::enrol(&folder, &over_deaf, "one", ReplicaOptions::default()).await.unwrap_err();
+        assert!(matches!(lost, ClientError::Unreachable { .. }), "{lost}");
+        assert!(matches!(Replica::open(&folder, ReplicaOptions::default()), Err(ClientError::NoReplica { .. })));
+        #[cfg(unix)]
+        for file in std::fs::read_dir(&folder).unwrap() {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(file.unwrap().metadata().unwrap().permissions().mode() & 0o077, 0, "nobody else reads the key");
+        }
+    }
+    let one = Replica::enrol(&folder, &invite, "one", ReplicaOptions::default()).await.unwrap();
+    add_activity(&one, "清洁日", 1);
+    settle(&one).await;
+    assert_eq!(one.status().unwrap().unsent_commits, 0);
+    let author = one.author();
+    one.close().unwrap();
+    let again = field.open("one");
+    assert_eq!(again.author(), author);
+    let keys = std::fs::read_dir(&folder)
+        .unwrap()
+        .filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().ends_with(".key"));
+    assert_eq!(keys.count(), 1, "the key of the try is the device's key now, and stands nowhere else");
+    // The key that was used is another's for whoever has the invite now.
+    let refused = Replica::enrol(&field.path("two"), &invite, "two", ReplicaOptions::default()).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Refused { .. }), "{refused}");
+    assert!(!field.path("two").exists(), "an invite that is refused leaves nothing behind");
 }

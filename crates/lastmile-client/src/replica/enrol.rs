@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lastmile_log::{AuthorKey, Invite, Issuer, Trust};
+use lastmile_log::{Certificate, Invite, Issuer, Trust};
 use lastmile_model::Catalogue;
+use lastmile_protocol::Code;
 use lastmile_protocol::enrol::{enrol_request, read_enrolled_response};
 use lastmile_store::sqlite::{OpenOptions, open};
 use lastmile_store::{SetUp, Store};
@@ -18,8 +19,12 @@ use crate::http::Carrier;
 impl Replica {
     /// Makes a replica in a new folder and enrols it with an invite.
     ///
+    /// An invite is good for one key, and the relay may have used it though its answer was lost. So the key is kept in the folder
+    /// before the invite goes out: trying again with the same invite and folder goes on with it.
+    ///
     /// # Errors
-    /// When the folder is taken, the relay cannot be reached or refuses; then nothing is left behind.
+    /// When the folder is taken, the relay cannot be reached or refuses. Nothing but that key is left behind, and not even that
+    /// when the invite did not go out or was refused for good.
     pub async fn enrol(
         folder: &Path,
         invite: &Invite,
@@ -30,17 +35,24 @@ impl Replica {
         if place.holds_replica() {
             return Err(ClientError::Exists { folder: folder.to_owned() });
         }
-        let key = AuthorKey::from_seed(&random()?);
+        let carrier = Carrier::new(&invite.relay, options.timeout)?;
+        let new = !folder.exists();
+        place.create()?;
+        let (key, first_try) = place.enrolment_key(&invite.token)?;
         let now_ms = options.clock.now_ms();
         let deployment = invite.deployment;
-        let body = enrol_request(&key, &deployment, invite.token, label, now_ms, random()?)
-            .map_err(|error| ClientError::NotARelay { relay: invite.relay.clone(), found: error.to_string() })?;
-        let answer = Carrier::new(&invite.relay, options.timeout)?.post("/v1/enrol", body).await?;
         let not_a_relay = |found: String| ClientError::NotARelay { relay: invite.relay.clone(), found };
-        let certificates = read_enrolled_response(&answer)
-            .map_err(|error| not_a_relay(error.to_string()))?
-            .map_err(|error| ClientError::Refused { code: error.code, retry_after_ms: error.retry_after_ms })?;
-        place.create()?;
+        let body = enrol_request(&key, &deployment, invite.token, label, now_ms, random()?)
+            .map_err(|error| not_a_relay(error.to_string()))?;
+        let certificates = match certificates_for(&carrier, invite, body).await {
+            Ok(certificates) => certificates,
+            Err(error) => {
+                if is_no_use_again(&error, first_try) {
+                    place.give_up_enrolment(&invite.token, new)?;
+                }
+                return Err(error);
+            }
+        };
         let catalogue = Catalogue::builtin();
         let open_options = OpenOptions { key: options.key, ..OpenOptions::default() };
         let storage = open(&place.database(), &open_options, catalogue)?;
@@ -73,6 +85,24 @@ impl Replica {
         place.keep_mark(&mark)?;
         // The key comes last: only with it the folder counts as a replica.
         place.keep_key(&key)?;
+        place.give_up_enrolment(&invite.token, false)?;
         Self::assemble(place, options, catalogue, key, deployment, store, invite.relay.clone())
+    }
+}
+
+/// Asks the relay for the certificates that lead from a new key to root.
+async fn certificates_for(carrier: &Carrier, invite: &Invite, body: Vec<u8>) -> Result<Vec<Certificate>, ClientError> {
+    let answer = carrier.post("/v1/enrol", body).await?;
+    read_enrolled_response(&answer)
+        .map_err(|error| ClientError::NotARelay { relay: invite.relay.clone(), found: error.to_string() })?
+        .map_err(|error| ClientError::Refused { code: error.code, retry_after_ms: error.retry_after_ms })
+}
+
+/// Whether the key of a failed enrolment can be of no use: the relay never saw it, or certified another.
+const fn is_no_use_again(error: &ClientError, first_try: bool) -> bool {
+    match error {
+        ClientError::Unreachable { sent: 0, .. } => first_try,
+        ClientError::Refused { code, .. } => matches!(code, Code::BadToken),
+        _ => false,
     }
 }
