@@ -6,6 +6,7 @@ mod field;
 mod fixtures;
 mod layers;
 mod poor_path;
+mod refused;
 mod restored;
 mod sync;
 mod worked_cases;

@@ -17,6 +17,8 @@ pub struct Learnt {
     pub peer: BTreeMap<Scope, Vector>,
     /// The relay's epoch, when it is another than known.
     pub epoch: Option<AuthorId>,
+    /// The epoch that a relay says it has, which refused the one known here; to be believed by its certificates alone.
+    pub told_epoch: Option<AuthorId>,
     /// Whether a peer holds more of this device's own log than the device: it was restored or copied.
     pub own_log_ahead: bool,
     /// Logs that part.
@@ -209,7 +211,12 @@ impl Host for StoreHost<'_> {
                 self.learnt.forks = self.learnt.forks.saturating_add(1);
                 tracing::warn!(%scope, %author, "copies of a log have parted; both are kept");
             }
-            Notice::PeerError(error) => self.learnt.peer_error = Some((error.code, error.retry_after_ms)),
+            Notice::PeerError(error) => {
+                if error.code == Code::WrongEpoch {
+                    self.learnt.told_epoch = error.arguments.first().and_then(|text| text.parse().ok());
+                }
+                self.learnt.peer_error = Some((error.code, error.retry_after_ms));
+            }
             Notice::NotTaken { scope, author, code } => {
                 self.learnt.not_taken = self.learnt.not_taken.saturating_add(1);
                 tracing::warn!(%scope, ?author, %code, "a batch was not taken");

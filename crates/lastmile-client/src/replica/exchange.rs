@@ -57,11 +57,17 @@ impl Replica {
 
     async fn exchange(&self, learnt: &mut Learnt) -> Result<SyncReport, ClientError> {
         let mut report = SyncReport::default();
-        let mut ended = self.rounds(learnt, &mut report, false).await;
-        // The relay has not heard of this author: it is a new one, or the relay was put back from an older copy.
-        if matches!(&ended, Ok(outcome) if outcome.error == Some(Code::UnknownAuthor)) {
-            ended = self.rounds(learnt, &mut report, true).await;
-        }
+        let (mut introduce, mut adopted) = (false, false);
+        let ended = loop {
+            let ended = self.rounds(learnt, &mut report, introduce).await;
+            match ended.as_ref().map(|outcome| outcome.error) {
+                // The relay has not heard of this author: it is a new one, or the relay was put back from an older copy.
+                Ok(Some(Code::UnknownAuthor)) if !introduce => introduce = true,
+                // The relay goes on under a new key.
+                Ok(Some(Code::WrongEpoch)) if !adopted && self.adopt_told(learnt)? => adopted = true,
+                _ => break ended,
+            }
+        };
         // What was learnt holds however the exchange ended.
         self.keep_learnt(learnt)?;
         let outcome = ended?;
@@ -138,8 +144,21 @@ impl Replica {
         Ok(budget.bytes())
     }
 
+    /// Adopts the epoch that the relay said it has, if the certificates that came lead from it to root; tells whether it did.
+    fn adopt_told(&self, learnt: &mut Learnt) -> Result<bool, ClientError> {
+        let Some(epoch) = learnt.told_epoch.take() else { return Ok(false) };
+        let mut store = lock(&self.store);
+        if !adopt(&mut store, epoch)? {
+            return Ok(false);
+        }
+        learnt.peer.clear();
+        self.believe(&mut store, BTreeMap::new())?;
+        tracing::warn!(%epoch, "the relay has a new epoch; what it holds is found out anew");
+        Ok(true)
+    }
+
     /// Keeps what an exchange with the relay taught: what it holds, its epoch, and whether it knows more of the own log.
-    pub(crate) fn keep_learnt(&self, learnt: &Learnt) -> Result<(), ClientError> {
+    fn keep_learnt(&self, learnt: &Learnt) -> Result<(), ClientError> {
         let mut store = lock(&self.store);
         let other_epoch = match learnt.epoch {
             Some(epoch) => adopt(&mut store, epoch)?,
@@ -159,7 +178,7 @@ impl Replica {
     }
 
     /// Remembers that somebody else writes under this device's author, if a peer showed so.
-    fn keep_own_log_ahead(&self, learnt: &Learnt) -> Result<(), ClientError> {
+    pub(crate) fn keep_own_log_ahead(&self, learnt: &Learnt) -> Result<(), ClientError> {
         if learnt.own_log_ahead {
             *lock(&self.restored) = true;
             lock(&self.store).set_setting(MARK, b"restored")?;
