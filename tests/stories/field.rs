@@ -57,6 +57,14 @@ impl Field {
         Replica::enrol(&self.path(name), &invite, name, ReplicaOptions::default()).await.unwrap()
     }
 
+    /// Enrols a device that may be used until this time, in milliseconds since 1970.
+    pub async fn enrol_until(&self, name: &str, until_ms: i64) -> Replica {
+        let mut order = InviteOrder::new(vec![scope()], self.relay().url());
+        order.until_ms = Some(until_ms);
+        let invite = self.relay().invite(order).await.unwrap();
+        Replica::enrol(&self.path(name), &invite, name, ReplicaOptions::default()).await.unwrap()
+    }
+
     pub fn open(&self, name: &str) -> Replica {
         Replica::open(&self.path(name), ReplicaOptions::default()).unwrap()
     }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lastmile_client::{ClientError, Replica, SyncPhase};
+use lastmile_client::{ClientError, Refusal, Replica, SyncPhase};
 use lastmile_model::AuthorId;
 use lastmile_protocol::Code;
 use lastmile_protocol::enrol::error_response;
@@ -82,6 +82,45 @@ async fn an_epoch_without_a_certificate_of_root_is_not_believed() {
         assert_eq!(epoch(&one), before);
         assert_eq!(one.status().unwrap().phase, SyncPhase::NeedsAttention);
     }
+}
+
+#[tokio::test]
+async fn what_a_relay_refuses_is_told() {
+    let field = Field::new().await;
+    let one = field.enrol("one").await;
+    let late = field.enrol_until("late", 1).await;
+    let report = settle(&one).await;
+    assert!(report.is_whole());
+    assert_eq!(one.status().unwrap().refused, []);
+    add_activity(&late, "交还之前", 1);
+    let report = late.sync().await.unwrap();
+    let refused = Refusal { code: Code::UploadOnly, scope: Some(scope()), author: None };
+    assert!(report.refused.contains(&refused) && !report.is_whole(), "{report:?}");
+    let status = late.status().unwrap();
+    assert_eq!(status.refused, report.refused);
+    assert_eq!((status.phase, status.unsent_commits), (SyncPhase::NeedsAttention, 0), "what was saved was taken");
+    assert_eq!(status.last_success_ms, None, "an exchange of which a part was refused is no success");
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["refused"][0]["word"], "upload_only");
+}
+
+#[tokio::test]
+async fn a_device_that_the_relay_has_to_be_told_of_is_not_refused() {
+    let mut field = Field::new().await;
+    let (one, two) = (field.enrol("one").await, field.enrol("two").await);
+    settle(&two).await;
+    // A successor that only the colleague has met so far.
+    field.off().await;
+    one.close().unwrap();
+    std::fs::remove_file(field.path("one").join("mark")).unwrap();
+    let one = field.open("one");
+    add_activity(&one, "恢复之后", 1);
+    let file = field.path("by-hand.lastmile");
+    one.export_bundle(&file).unwrap();
+    two.import_bundle(&file).unwrap();
+    field.on().await;
+    let report = settle(&two).await;
+    assert!(report.is_whole(), "{report:?}");
 }
 
 #[tokio::test]

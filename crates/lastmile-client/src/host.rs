@@ -1,14 +1,17 @@
 //! Answers a sync session from a replica's store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lastmile_log::{AuthorKey, Certificate, Entry, Receipt, Segment, Vector};
 use lastmile_model::{AuthorId, Scope};
+use lastmile_protocol::frame::ErrorFrame;
 use lastmile_protocol::{
     Access, BatchOutcome, Code, Host, LocalScope, Notice, OutgoingBatch, ReadRequest, ReceiptWant, SegmentPositions,
     StoreRequest, Stored, request,
 };
 use lastmile_store::{Durability, Fate, Incoming, Outcome, Store, StoreError, ViewMode};
+
+use crate::status::Refusal;
 
 /// What a session learnt that outlives it.
 #[derive(Debug, Default, Clone)]
@@ -29,8 +32,30 @@ pub struct Learnt {
     pub not_taken: u64,
     /// Whether the peer's bytes ended early.
     pub cut_short: bool,
-    /// What the peer reported.
-    pub peer_error: Option<(Code, u64)>,
+    /// What the peer refused of single scopes and authors.
+    pub refused: BTreeSet<Refusal>,
+    /// Authors that the present session introduced because the peer did not know them.
+    pub introduced: BTreeSet<Refusal>,
+}
+
+impl Learnt {
+    /// Notes what the peer refused; what ends the exchange stands in its outcome.
+    fn note_refusal(&mut self, error: &ErrorFrame) {
+        if error.code == Code::WrongEpoch {
+            self.told_epoch = error.arguments.first().and_then(|text| text.parse().ok());
+        }
+        let refusal = Refusal {
+            code: error.code,
+            scope: error.arguments.first().and_then(|text| text.parse().ok()),
+            author: error.arguments.get(1).and_then(|text| text.parse().ok()),
+        };
+        tracing::warn!(code = %error.code, scope = ?refusal.scope, author = ?refusal.author, "the peer reports an error");
+        // An author that the peer does not know is introduced to it; only if it then still does not is something refused.
+        let answered = error.code == Code::AuthorUnknown && self.introduced.insert(refusal.clone());
+        if !error.code.is_fatal() && !answered {
+            self.refused.insert(refusal);
+        }
+    }
 }
 
 /// A store as a session's host.
@@ -211,12 +236,7 @@ impl Host for StoreHost<'_> {
                 self.learnt.forks = self.learnt.forks.saturating_add(1);
                 tracing::warn!(%scope, %author, "copies of a log have parted; both are kept");
             }
-            Notice::PeerError(error) => {
-                if error.code == Code::WrongEpoch {
-                    self.learnt.told_epoch = error.arguments.first().and_then(|text| text.parse().ok());
-                }
-                self.learnt.peer_error = Some((error.code, error.retry_after_ms));
-            }
+            Notice::PeerError(error) => self.learnt.note_refusal(&error),
             Notice::NotTaken { scope, author, code } => {
                 self.learnt.not_taken = self.learnt.not_taken.saturating_add(1);
                 tracing::warn!(%scope, ?author, %code, "a batch was not taken");

@@ -1,6 +1,6 @@
 //! One exchange with the relay: requests while they are useful, and what is learnt from them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lastmile_log::Vector;
 use lastmile_model::{AuthorId, Scope};
@@ -29,14 +29,16 @@ impl Replica {
         result
     }
 
-    /// Keeps the time of an exchange.
+    /// Keeps the time of an exchange that left both sides with the same.
     fn note_success(&self, report: SyncReport) -> Result<SyncReport, ClientError> {
-        let now_ms = self.now_ms();
-        let last = lock(&self.status).last_success_ms;
-        if last.is_none_or(|last| last.abs_diff(now_ms) > LAST_SYNC_MS.unsigned_abs()) {
-            lock(&self.store).remember(LAST_SYNC, &now_ms.to_be_bytes())?;
+        if report.is_whole() {
+            let now_ms = self.now_ms();
+            let last = lock(&self.status).last_success_ms;
+            if last.is_none_or(|last| last.abs_diff(now_ms) > LAST_SYNC_MS.unsigned_abs()) {
+                lock(&self.store).remember(LAST_SYNC, &now_ms.to_be_bytes())?;
+            }
+            lock(&self.status).last_success_ms = Some(now_ms);
         }
-        lock(&self.status).last_success_ms = Some(now_ms);
         Ok(report)
     }
 
@@ -44,7 +46,12 @@ impl Replica {
         let mut status = lock(&self.status);
         match result {
             Ok(report) => {
-                status.phase = if report.equal { SyncPhase::UpToDate } else { SyncPhase::Idle };
+                status.phase = match report {
+                    report if !report.refused.is_empty() => SyncPhase::NeedsAttention,
+                    report if report.equal => SyncPhase::UpToDate,
+                    _ => SyncPhase::Idle,
+                };
+                status.refused.clone_from(&report.refused);
                 status.last_error = None;
             }
             Err(error) => {
@@ -74,6 +81,7 @@ impl Replica {
         report.receipts = learnt.receipts;
         report.forks = learnt.forks;
         report.not_taken = learnt.not_taken;
+        report.refused = learnt.refused.iter().cloned().collect();
         report.equal = outcome.equal;
         report.rounds = outcome.rounds;
         report.sent_batches = outcome.sent.batches;
@@ -100,6 +108,7 @@ impl Replica {
         introduce: bool,
     ) -> Result<Outcome, ClientError> {
         let (mut session, epoch) = self.begin_session(Role::Initiator, CarrierKind::OneShot, introduce)?;
+        learnt.introduced = BTreeSet::new();
         let mut body = Vec::new();
         let mut driven = {
             let mut store = lock(&self.store);
