@@ -9,4 +9,5 @@ mod poor_path;
 mod refused;
 mod restored;
 mod sync;
+mod unattended;
 mod worked_cases;

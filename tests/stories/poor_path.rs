@@ -57,6 +57,11 @@ fn path(relay: SocketAddr, up: usize, down: usize, late: Duration) -> SocketAddr
     address
 }
 
+/// A path whose answers come late.
+pub fn late_answers(relay: SocketAddr, late: Duration) -> SocketAddr {
+    path(relay, usize::MAX, usize::MAX, late)
+}
+
 fn through(replica: &mut Replica, path: SocketAddr) {
     replica.set_relay(&format!("http://{path}")).unwrap();
 }

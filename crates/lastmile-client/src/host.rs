@@ -28,6 +28,8 @@ pub struct Learnt {
     pub forks: u64,
     /// Receipts that verified.
     pub receipts: u64,
+    /// Whether something came that was not held, or a receipt of something that had none.
+    pub news: bool,
     /// Logs that were received and could not be taken.
     pub not_taken: u64,
     /// Whether the peer's bytes ended early.
@@ -102,6 +104,14 @@ pub fn local_scopes(
     Ok(local)
 }
 
+fn receipts_of(store: &Store, logs: &BTreeSet<(&Scope, AuthorId)>) -> Result<Vec<Receipt>, StoreError> {
+    let mut found = Vec::new();
+    for (scope, author) in logs {
+        found.extend(store.receipts_of(scope, *author)?);
+    }
+    Ok(found)
+}
+
 /// Says in the session's words what became of a batch.
 #[must_use]
 pub fn outcome_for(store: &Store, outcome: &Outcome) -> BatchOutcome {
@@ -139,6 +149,7 @@ impl Host for StoreHost<'_> {
         let incoming =
             request.batches.into_iter().map(|batch| Incoming { packed: batch.packed, seals: batch.seals }).collect();
         let outcomes = self.store.ingest_meant(incoming, &meant, ViewMode::Now, self.durability)?;
+        self.learnt.news |= outcomes.iter().any(|outcome| matches!(outcome.fate, Fate::Appended { .. }));
         let outcomes = outcomes.iter().map(|outcome| outcome_for(self.store, outcome)).collect();
         let mut vectors: BTreeMap<Scope, Vector> = BTreeMap::new();
         for (scope, _) in meant {
@@ -192,7 +203,11 @@ impl Host for StoreHost<'_> {
     }
 
     fn keep_receipts(&mut self, receipts: Vec<Receipt>) -> Result<(), StoreError> {
+        let logs: BTreeSet<(&Scope, AuthorId)> =
+            receipts.iter().map(|receipt| (&receipt.scope, receipt.author)).collect();
+        let before = receipts_of(self.store, &logs)?;
         let kept = self.store.add_receipts(&receipts)?;
+        self.learnt.news |= receipts_of(self.store, &logs)? != before;
         self.learnt.receipts = self.learnt.receipts.saturating_add(kept as u64);
         Ok(())
     }

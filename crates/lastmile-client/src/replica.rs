@@ -5,6 +5,7 @@ mod exchange;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -80,6 +81,7 @@ pub struct Replica {
     status: Mutex<SyncStatus>,
     peer: Mutex<BTreeMap<Scope, Vector>>,
     upload: Mutex<UploadBudget>,
+    saves: AtomicU64,
     carrier: Carrier,
     relay: String,
     exchange: tokio::sync::Mutex<()>,
@@ -157,6 +159,7 @@ impl Replica {
             status: Mutex::new(status),
             peer: Mutex::new(peer),
             upload: Mutex::new(upload),
+            saves: AtomicU64::new(0),
             carrier,
             relay,
             exchange: tokio::sync::Mutex::new(()),
@@ -256,8 +259,14 @@ impl Replica {
             commit.hlc = reading;
         }
         let saved = store.save(&self.key, &commits, Durability::Full)?;
+        self.saves.fetch_add(1, Ordering::Relaxed);
         self.announce(&mut store);
         Ok(saved)
+    }
+
+    /// How often something was saved since the opening.
+    pub(crate) fn saves(&self) -> u64 {
+        self.saves.load(Ordering::Relaxed)
     }
 
     fn announce(&self, store: &mut Store) {

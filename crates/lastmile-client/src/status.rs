@@ -84,6 +84,8 @@ pub struct SyncReport {
     pub not_taken: u64,
     /// What the relay refused.
     pub refused: Vec<Refusal>,
+    /// How long the relay asks to be left alone, in milliseconds; 0 for no wish.
+    pub retry_after_ms: u64,
 }
 
 impl SyncReport {

@@ -1,6 +1,7 @@
 //! One exchange with the relay: requests while they are useful, and what is learnt from them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use lastmile_log::Vector;
 use lastmile_model::{AuthorId, Scope};
@@ -15,18 +16,38 @@ use crate::clock::random;
 use crate::host::Learnt;
 use crate::status::{SyncPhase, SyncReport};
 
+/// What an exchange came to, for whoever decides when to make the next.
+#[derive(Debug)]
+pub(crate) struct Exchanged {
+    pub result: Result<SyncReport, ClientError>,
+    /// Whether it brought something new to either side: another may bring more.
+    pub news: bool,
+    /// How long the relay asks to be left alone.
+    pub rest: Duration,
+}
+
 impl Replica {
     /// Makes one exchange with the relay: uploads what is new here, downloads what is new there.
     ///
     /// # Errors
     /// When the relay cannot be reached or refuses; what came whole before that is kept.
     pub async fn sync(&self) -> Result<SyncReport, ClientError> {
+        self.exchanged().await.result
+    }
+
+    /// Makes one exchange and says what came of it.
+    pub(crate) async fn exchanged(&self) -> Exchanged {
         let _one_at_a_time = self.exchange.lock().await;
         lock(&self.status).phase = SyncPhase::Syncing;
         let mut learnt = Learnt { peer: lock(&self.peer).clone(), ..Learnt::default() };
         let result = self.exchange(&mut learnt).await.and_then(|report| self.note_success(report));
         self.note_status(&result);
-        result
+        let retry_after_ms = match &result {
+            Ok(report) => report.retry_after_ms,
+            Err(ClientError::Refused { retry_after_ms, .. }) => *retry_after_ms,
+            Err(_) => 0,
+        };
+        Exchanged { result, news: learnt.news, rest: Duration::from_millis(retry_after_ms) }
     }
 
     /// Keeps the time of an exchange that left both sides with the same.
@@ -86,6 +107,7 @@ impl Replica {
         report.rounds = outcome.rounds;
         report.sent_batches = outcome.sent.batches;
         report.received_batches = outcome.received.batches;
+        report.retry_after_ms = outcome.retry_after_ms;
         let relay = || self.relay.clone();
         match outcome.error {
             Some(code) => Err(ClientError::Refused { code, retry_after_ms: outcome.retry_after_ms }),
@@ -161,6 +183,7 @@ impl Replica {
             return Ok(false);
         }
         learnt.peer.clear();
+        learnt.news = true;
         self.believe(&mut store, BTreeMap::new())?;
         tracing::warn!(%epoch, "the relay has a new epoch; what it holds is found out anew");
         Ok(true)
