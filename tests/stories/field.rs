@@ -57,8 +57,21 @@ impl Field {
         Replica::enrol(&self.path(name), &invite, name, ReplicaOptions::default()).await.unwrap()
     }
 
+    /// Enrols a device that may be used until this time, in milliseconds since 1970.
+    pub async fn enrol_until(&self, name: &str, until_ms: i64) -> Replica {
+        let mut order = InviteOrder::new(vec![scope()], self.relay().url());
+        order.until_ms = Some(until_ms);
+        let invite = self.relay().invite(order).await.unwrap();
+        Replica::enrol(&self.path(name), &invite, name, ReplicaOptions::default()).await.unwrap()
+    }
+
     pub fn open(&self, name: &str) -> Replica {
         Replica::open(&self.path(name), ReplicaOptions::default()).unwrap()
+    }
+
+    /// Gives the relay, while it is off, another epoch, as one gets that was put back from a copy.
+    pub fn new_epoch(&self) {
+        std::fs::write(self.path("relay").join("office.key"), format!("{}\n", "5c".repeat(32))).unwrap();
     }
 
     /// Copies the folder of a closed device or relay over another, as a backup would.

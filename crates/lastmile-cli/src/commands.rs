@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod device;
+mod exchanged;
 mod export;
 mod generate;
 mod import_roster;

@@ -175,3 +175,25 @@ fn a_relay_without_tls_stays_on_its_computer() {
     run(4, &["relay", "invite", "--dir", &place.text("relay"), "--scope", COMMUNITY]);
     run(4, &["office", "conflicts", "--dir", &place.text("relay")]);
 }
+
+#[test]
+fn a_device_whose_time_is_over_is_told_so() {
+    let place = Place::new();
+    let (_serving, relay, device) = enrolled(&place);
+    run(0, &["device", "sync", "--dir", &device]);
+    let (late, invite) = (place.text("late"), place.text("late.txt"));
+    let order = ["relay", "invite", "--dir", &relay, "--scope", COMMUNITY, "--until", "2020-01-01", "--out", &invite];
+    run(0, &order);
+    run(0, &["device", "init", "--invite-file", &invite, "--dir", &late]);
+    let report = json(9, &["device", "sync", "--dir", &late]);
+    let refused: Vec<_> = report["refused"].as_array().unwrap().iter().collect();
+    assert_eq!(refused.len(), 2, "{report}");
+    for one in &refused {
+        assert_eq!((&one["word"], &one["code"]), (&"upload_only".into(), &101.into()));
+    }
+    assert!(refused.iter().any(|one| one["scope"] == format!("community:{COMMUNITY}")));
+    for (language, word) in [("en", "time of this device is over"), ("zh-CN", "使用期已过")] {
+        let said = text(&run(9, &["device", "sync", "--dir", &late, "--lang", language]));
+        assert!(said.contains(word) && said.contains(COMMUNITY), "{said}");
+    }
+}

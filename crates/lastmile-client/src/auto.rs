@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use crate::ClientError;
 use crate::backoff::Backoff;
 use crate::clock::random;
 use crate::replica::Replica;
@@ -68,44 +67,55 @@ impl Drop for AutoSync {
     }
 }
 
+/// Another round is useful at once, but never in a tight loop.
+const SOON: Duration = Duration::from_millis(50);
+
+/// The longest wish of a relay to be left alone that is heeded.
+const LONGEST_REST: Duration = Duration::from_secs(86_400);
+
 async fn run(replica: Arc<Replica>, pace: Pace, wake: Arc<Notify>, status: watch::Sender<SyncStatus>) {
     let mut backoff = Backoff::new(pace.first_retry, pace.longest_retry);
     let mut changes = replica.observe();
     loop {
-        let result = replica.sync().await;
-        let pause = match &result {
+        let saves = replica.saves();
+        let exchanged = replica.exchanged().await;
+        // A path that breaks again and again, but brings something each time, is still a path.
+        if exchanged.news {
+            backoff.reset();
+        }
+        let mut again = || backoff.next(random::<2>().map_or(0, u16::from_be_bytes));
+        let pause = match &exchanged.result {
             Ok(report) if report.equal => {
                 backoff.reset();
                 pace.poll
             }
-            // Another round is useful at once, but never in a tight loop.
-            Ok(_) => Duration::from_millis(50),
+            Ok(_) if exchanged.news => SOON,
+            // What the exchange could not mend may last, e.g. a quota that is used up.
+            Ok(_) => again(),
             Err(error) => {
                 tracing::info!(%error, "sync will be tried again");
-                // A path that breaks again and again, but brings something each time, is still a path.
-                if matches!(error, ClientError::BrokenOff { batches, .. } if *batches > 0) {
-                    backoff.reset();
-                }
-                backoff.next(random::<2>().map_or(0, u16::from_be_bytes))
+                again()
             }
         };
+        let pause = pause.max(exchanged.rest.min(LONGEST_REST));
         if let Ok(now) = replica.status() {
             status.send_replace(now);
         }
-        // What the exchange itself brought is no reason for another one.
+        // What the exchange itself brought is no reason for another one; what was saved meanwhile is.
         while changes.try_recv().is_ok() {}
+        let unsent = || replica.status().is_ok_and(|status| status.unsent_commits > 0);
+        let failing = exchanged.result.is_err();
+        let overtaken = !failing && replica.saves() != saves && unsent();
         let saved = async {
             loop {
                 let heard = changes.recv().await;
-                let unsent = replica.status().is_ok_and(|status| status.unsent_commits > 0);
-                if unsent || matches!(heard, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
+                if unsent() || matches!(heard, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
                     break;
                 }
             }
         };
-        let failing = result.is_err();
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(if overtaken { SOON } else { pause }) => {}
             () = wake.notified() => backoff.reset(),
             // While the relay cannot be reached a save waits for the next try like everything else.
             () = saved, if !failing => {}

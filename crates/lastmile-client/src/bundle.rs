@@ -69,7 +69,8 @@ impl Replica {
                 ClientError::Session(source) => ClientError::DamagedBundle { path: path.to_owned(), source },
                 other => other,
             });
-        self.finish(&learnt)?;
+        // A colleague's file says nothing about the relay: neither what it holds nor its epoch.
+        self.keep_own_log_ahead(&learnt)?;
         let outcome = outcome?;
         Ok(BundleReport {
             bytes: bytes.len() as u64,

@@ -70,6 +70,8 @@ pub enum ClientError {
         relay: String,
         /// Why.
         reason: String,
+        /// Bytes of the request that were on their way; none when nobody was reached.
+        sent: u64,
     },
     /// Something else than a relay answered.
     #[error(

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lastmile_log::AuthorKey;
+use lastmile_log::{AuthorKey, sha256};
 use lastmile_model::ChangeHash;
 
 use crate::ClientError;
@@ -59,14 +59,41 @@ impl Folder {
         if !path.exists() {
             return Err(ClientError::NoReplica { folder: self.path.clone() });
         }
-        let text = std::fs::read_to_string(&path).map_err(ClientError::file(&path))?;
-        let seed: ChangeHash = text.trim().parse().map_err(|_| ClientError::BadKey { path })?;
-        Ok(AuthorKey::from_seed(&seed.0))
+        read_key(path)
     }
 
     /// Keeps a new key in place of the old one: written aside, flushed, then moved over it.
     pub(crate) fn keep_key(&self, key: &AuthorKey) -> Result<(), ClientError> {
-        self.replace(&self.key_file(), &format!("{}\n", ChangeHash(key.seed())))
+        self.replace(&self.key_file(), &written(key))
+    }
+
+    /// The file with the key that an invite went out with, named so that each invite has its own.
+    fn enrolment_file(&self, token: &[u8; 16]) -> PathBuf {
+        let [a, b, c, d, ..] = sha256(token);
+        self.path.join(format!("enrolment-{a:02x}{b:02x}{c:02x}{d:02x}.key"))
+    }
+
+    /// The key to enrol with by this invite: the one of an earlier try, or a new one that is kept for the next; and whether it is
+    /// new.
+    pub(crate) fn enrolment_key(&self, token: &[u8; 16]) -> Result<(AuthorKey, bool), ClientError> {
+        let path = self.enrolment_file(token);
+        if path.exists() {
+            return Ok((read_key(path)?, false));
+        }
+        let key = AuthorKey::from_seed(&random()?);
+        self.replace(&path, &written(&key))?;
+        Ok((key, true))
+    }
+
+    /// Forgets the key of an enrolment that is over, and the folder with it if that is `new` and empty.
+    pub(crate) fn give_up_enrolment(&self, token: &[u8; 16], new: bool) -> Result<(), ClientError> {
+        let path = self.enrolment_file(token);
+        std::fs::remove_file(&path).map_err(ClientError::file(&path))?;
+        if new {
+            // Whatever else lies in it keeps it.
+            let _ = std::fs::remove_dir(&self.path);
+        }
+        Ok(())
     }
 
     /// Reads the mark outside the replica's file.
@@ -91,6 +118,16 @@ impl Folder {
         let folder = std::fs::File::open(&self.path).map_err(ClientError::file(&self.path))?;
         folder.sync_all().map_err(ClientError::file(&self.path))
     }
+}
+
+fn read_key(path: PathBuf) -> Result<AuthorKey, ClientError> {
+    let text = std::fs::read_to_string(&path).map_err(ClientError::file(&path))?;
+    let seed: ChangeHash = text.trim().parse().map_err(|_| ClientError::BadKey { path })?;
+    Ok(AuthorKey::from_seed(&seed.0))
+}
+
+fn written(key: &AuthorKey) -> String {
+    format!("{}\n", ChangeHash(key.seed()))
 }
 
 /// A new mark as text.

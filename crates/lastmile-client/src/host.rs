@@ -1,14 +1,17 @@
 //! Answers a sync session from a replica's store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lastmile_log::{AuthorKey, Certificate, Entry, Receipt, Segment, Vector};
 use lastmile_model::{AuthorId, Scope};
+use lastmile_protocol::frame::ErrorFrame;
 use lastmile_protocol::{
     Access, BatchOutcome, Code, Host, LocalScope, Notice, OutgoingBatch, ReadRequest, ReceiptWant, SegmentPositions,
     StoreRequest, Stored, request,
 };
 use lastmile_store::{Durability, Fate, Incoming, Outcome, Store, StoreError, ViewMode};
+
+use crate::status::Refusal;
 
 /// What a session learnt that outlives it.
 #[derive(Debug, Default, Clone)]
@@ -17,18 +20,44 @@ pub struct Learnt {
     pub peer: BTreeMap<Scope, Vector>,
     /// The relay's epoch, when it is another than known.
     pub epoch: Option<AuthorId>,
+    /// The epoch that a relay says it has, which refused the one known here; to be believed by its certificates alone.
+    pub told_epoch: Option<AuthorId>,
     /// Whether a peer holds more of this device's own log than the device: it was restored or copied.
     pub own_log_ahead: bool,
     /// Logs that part.
     pub forks: u64,
     /// Receipts that verified.
     pub receipts: u64,
+    /// Whether something came that was not held, or a receipt of something that had none.
+    pub news: bool,
     /// Logs that were received and could not be taken.
     pub not_taken: u64,
     /// Whether the peer's bytes ended early.
     pub cut_short: bool,
-    /// What the peer reported.
-    pub peer_error: Option<(Code, u64)>,
+    /// What the peer refused of single scopes and authors.
+    pub refused: BTreeSet<Refusal>,
+    /// Authors that the present session introduced because the peer did not know them.
+    pub introduced: BTreeSet<Refusal>,
+}
+
+impl Learnt {
+    /// Notes what the peer refused; what ends the exchange stands in its outcome.
+    fn note_refusal(&mut self, error: &ErrorFrame) {
+        if error.code == Code::WrongEpoch {
+            self.told_epoch = error.arguments.first().and_then(|text| text.parse().ok());
+        }
+        let refusal = Refusal {
+            code: error.code,
+            scope: error.arguments.first().and_then(|text| text.parse().ok()),
+            author: error.arguments.get(1).and_then(|text| text.parse().ok()),
+        };
+        tracing::warn!(code = %error.code, scope = ?refusal.scope, author = ?refusal.author, "the peer reports an error");
+        // An author that the peer does not know is introduced to it; only if it then still does not is something refused.
+        let answered = error.code == Code::AuthorUnknown && self.introduced.insert(refusal.clone());
+        if !error.code.is_fatal() && !answered {
+            self.refused.insert(refusal);
+        }
+    }
 }
 
 /// A store as a session's host.
@@ -75,6 +104,14 @@ pub fn local_scopes(
     Ok(local)
 }
 
+fn receipts_of(store: &Store, logs: &BTreeSet<(&Scope, AuthorId)>) -> Result<Vec<Receipt>, StoreError> {
+    let mut found = Vec::new();
+    for (scope, author) in logs {
+        found.extend(store.receipts_of(scope, *author)?);
+    }
+    Ok(found)
+}
+
 /// Says in the session's words what became of a batch.
 #[must_use]
 pub fn outcome_for(store: &Store, outcome: &Outcome) -> BatchOutcome {
@@ -112,6 +149,7 @@ impl Host for StoreHost<'_> {
         let incoming =
             request.batches.into_iter().map(|batch| Incoming { packed: batch.packed, seals: batch.seals }).collect();
         let outcomes = self.store.ingest_meant(incoming, &meant, ViewMode::Now, self.durability)?;
+        self.learnt.news |= outcomes.iter().any(|outcome| matches!(outcome.fate, Fate::Appended { .. }));
         let outcomes = outcomes.iter().map(|outcome| outcome_for(self.store, outcome)).collect();
         let mut vectors: BTreeMap<Scope, Vector> = BTreeMap::new();
         for (scope, _) in meant {
@@ -165,7 +203,11 @@ impl Host for StoreHost<'_> {
     }
 
     fn keep_receipts(&mut self, receipts: Vec<Receipt>) -> Result<(), StoreError> {
+        let logs: BTreeSet<(&Scope, AuthorId)> =
+            receipts.iter().map(|receipt| (&receipt.scope, receipt.author)).collect();
+        let before = receipts_of(self.store, &logs)?;
         let kept = self.store.add_receipts(&receipts)?;
+        self.learnt.news |= receipts_of(self.store, &logs)? != before;
         self.learnt.receipts = self.learnt.receipts.saturating_add(kept as u64);
         Ok(())
     }
@@ -209,7 +251,7 @@ impl Host for StoreHost<'_> {
                 self.learnt.forks = self.learnt.forks.saturating_add(1);
                 tracing::warn!(%scope, %author, "copies of a log have parted; both are kept");
             }
-            Notice::PeerError(error) => self.learnt.peer_error = Some((error.code, error.retry_after_ms)),
+            Notice::PeerError(error) => self.learnt.note_refusal(&error),
             Notice::NotTaken { scope, author, code } => {
                 self.learnt.not_taken = self.learnt.not_taken.saturating_add(1);
                 tracing::warn!(%scope, ?author, %code, "a batch was not taken");

@@ -1,12 +1,19 @@
 //! The one-shot HTTP carrier: one request body, one response body.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::{Body, Frame, SizeHint};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use tokio::time::Instant;
 
 use crate::ClientError;
 
@@ -14,21 +21,85 @@ use crate::ClientError;
 pub const MEDIA_TYPE: &str = "application/vnd.lastmile.v1";
 /// The largest response body taken.
 const MAX_RESPONSE: usize = 32 << 20;
+/// A request body is handed over in pieces of this size.
+const PIECE: usize = 16 << 10;
+/// How much of a request may lie in buffers on this side, out of sight: what is there counts as moved. The system doubles the latter.
+const BUFFERED: usize = 64 << 10;
 
 /// A connection to a relay, kept open between requests.
 #[derive(Debug, Clone)]
 pub struct Carrier {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpConnector, Upload>,
     relay: String,
-    timeout: Duration,
+    patience: Duration,
+}
+
+/// How far a request has got, and when it last moved.
+#[derive(Debug)]
+struct Progress {
+    sent: AtomicU64,
+    moved: Mutex<Instant>,
+}
+
+impl Progress {
+    fn begin() -> Self {
+        Self { sent: AtomicU64::new(0), moved: Mutex::new(Instant::now()) }
+    }
+
+    fn moved(&self) {
+        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Returns when nothing has moved for so long.
+    async fn stalled(&self, patience: Duration) {
+        loop {
+            let last = *self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.elapsed() >= patience {
+                return;
+            }
+            tokio::time::sleep_until(last + patience).await;
+        }
+    }
+}
+
+/// A request body that notes how it gets on.
+#[derive(Debug)]
+struct Upload {
+    rest: Bytes,
+    progress: Arc<Progress>,
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        let length = self.rest.len().min(PIECE);
+        let piece = self.rest.split_to(length);
+        self.progress.sent.fetch_add(length as u64, Ordering::Relaxed);
+        self.progress.moved();
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
 }
 
 impl Carrier {
-    /// Names the relay, e.g. `http://127.0.0.1:8470`; nothing is connected yet.
+    /// Names the relay, e.g. `http://127.0.0.1:8470`; nothing is connected yet. A request is given up when nothing of it or of its
+    /// answer has moved for as long as `patience`.
     ///
     /// # Errors
     /// [`ClientError::BadAddress`] when it is no plain HTTP address.
-    pub fn new(relay: &str, timeout: Duration) -> Result<Self, ClientError> {
+    pub fn new(relay: &str, patience: Duration) -> Result<Self, ClientError> {
         let relay = relay.trim_end_matches('/').to_owned();
         let plain =
             relay.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
@@ -38,24 +109,33 @@ impl Carrier {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(Duration::from_secs(10)));
         connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(30)).build(connector);
-        Ok(Self { client, relay, timeout })
+        connector.set_send_buffer_size(Some(BUFFERED));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(Duration::from_secs(30))
+            .http1_max_buf_size(BUFFERED)
+            .build(connector);
+        Ok(Self { client, relay, patience })
     }
 
-    /// Posts a body and returns the answer's, or as much of it as came before the connection broke or the time was over: what came
-    /// whole counts.
+    /// Posts a body and returns the answer's, or as much of it as came before the connection broke or nothing moved any more: what
+    /// came whole counts.
     ///
     /// # Errors
-    /// [`ClientError::Unreachable`] when nothing answers in time, [`ClientError::NotARelay`] when something else does.
+    /// [`ClientError::Unreachable`] when nothing answers, [`ClientError::NotARelay`] when something else does.
     pub async fn post(&self, path: &str, body: Vec<u8>) -> Result<Bytes, ClientError> {
-        let unreachable = |reason: String| ClientError::Unreachable { relay: self.relay.clone(), reason };
+        let progress = Arc::new(Progress::begin());
+        let unreachable = |reason: String| {
+            let sent = progress.sent.load(Ordering::Relaxed);
+            ClientError::Unreachable { relay: self.relay.clone(), reason, sent }
+        };
         let request = http::Request::post(format!("{}{path}", self.relay))
             .header(http::header::CONTENT_TYPE, MEDIA_TYPE)
-            .body(Full::new(Bytes::from(body)))
+            .body(Upload { rest: Bytes::from(body), progress: Arc::clone(&progress) })
             .map_err(|_| ClientError::BadAddress(self.relay.clone()))?;
         let mut received = Vec::new();
         let exchange = async {
             let response = self.client.request(request).await.map_err(|error| unreachable(root_cause(&error)))?;
+            progress.moved();
             let status = response.status();
             let kind = response.headers().get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
             if kind != Some(MEDIA_TYPE) {
@@ -65,15 +145,19 @@ impl Carrier {
             let mut body = Limited::new(response.into_body(), MAX_RESPONSE);
             while let Some(frame) = body.frame().await {
                 let frame = frame.map_err(|error| unreachable(error.to_string()))?;
+                progress.moved();
                 if let Some(data) = frame.data_ref() {
                     received.extend_from_slice(data);
                 }
             }
             Ok(())
         };
-        let ended = tokio::time::timeout(self.timeout, exchange).await;
-        let ended =
-            ended.unwrap_or_else(|_| Err(unreachable(format!("no answer within {} s", self.timeout.as_secs()))));
+        let ended = tokio::select! {
+            ended = exchange => ended,
+            () = progress.stalled(self.patience) => {
+                Err(unreachable(format!("nothing moved for {} s", self.patience.as_secs())))
+            }
+        };
         match ended {
             Err(ClientError::Unreachable { reason, .. }) if !received.is_empty() => {
                 tracing::info!(%reason, bytes = received.len(), "an answer broke off");
@@ -91,4 +175,69 @@ fn root_cause(error: &dyn std::error::Error) -> String {
         cause = next;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpListener};
+
+    use super::*;
+
+    /// Takes one request, so many bytes each 10 ms up to a limit, then answers if it came so far; returns its address.
+    fn slow_server(bytes: usize, limit: usize) -> SocketAddr {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        // A short buffer, so that what is not read yet lies with the sender.
+        socket.set_recv_buffer_size(64 << 10).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap().into_std().unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut tcp, _) = listener.accept().unwrap();
+            let (mut piece, mut taken) = (vec![0; bytes], 0);
+            while taken < limit {
+                let Ok(read @ 1..) = tcp.read(&mut piece) else { return };
+                taken += read;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            if limit < BODY {
+                // Takes no more, and says nothing.
+                std::thread::sleep(Duration::from_secs(5));
+                return;
+            }
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: 2\r\n\r\nok");
+            tcp.write_all(head.as_bytes()).unwrap();
+            let _ = tcp.read(&mut piece);
+        });
+        address
+    }
+
+    const BODY: usize = 4 << 20;
+
+    async fn post(address: SocketAddr) -> Result<Bytes, ClientError> {
+        let carrier = Carrier::new(&format!("http://{address}"), Duration::from_millis(600)).unwrap();
+        carrier.post("/v1/sync", vec![7; BODY]).await
+    }
+
+    #[tokio::test]
+    async fn a_slow_upload_may_take_its_time() {
+        let started = Instant::now();
+        assert_eq!(post(slow_server(32 << 10, BODY)).await.unwrap(), "ok");
+        assert!(started.elapsed() > Duration::from_millis(1_200), "{:?}", started.elapsed());
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_stands_still_is_given_up() {
+        let started = Instant::now();
+        let error = post(slow_server(32 << 10, 1 << 20)).await.unwrap_err();
+        let ClientError::Unreachable { sent, .. } = error else { panic!("{error}") };
+        assert!(sent >= 1 << 20 && started.elapsed() < Duration::from_secs(4), "{sent}, {:?}", started.elapsed());
+    }
+
+    #[tokio::test]
+    async fn who_is_not_there_was_sent_nothing() {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert!(matches!(post(address).await, Err(ClientError::Unreachable { sent: 0, .. })));
+    }
 }

@@ -17,10 +17,11 @@ pub mod http;
 pub mod replica;
 pub mod status;
 mod succession;
+mod upload;
 
 pub use auto::AutoSync;
 pub use clock::{Clock, SystemClock};
 pub use draft::Draft;
 pub use error::ClientError;
 pub use replica::{Replica, ReplicaOptions};
-pub use status::{SyncPhase, SyncReport, SyncStatus};
+pub use status::{Refusal, SyncPhase, SyncReport, SyncStatus};

@@ -1,17 +1,19 @@
 //! A device's replica: open, record, find, observe, sync.
 
+mod enrol;
+mod exchange;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lastmile_log::{AuthorKey, Deployment, Invite, Issuer, Trust, Vector, hlc, seal_value};
+use lastmile_log::{AuthorKey, Deployment, Vector, hlc, seal_value};
 use lastmile_model::{AuthorId, Catalogue, RecordId, RecordType, Scope, ScopeKind};
-use lastmile_protocol::enrol::{enrol_request, read_enrolled_response};
-use lastmile_protocol::request::sign_body;
-use lastmile_protocol::{Carrier as CarrierKind, Code, Outcome, Role, Session, SessionConfig, feed, pump};
+use lastmile_protocol::{Carrier as CarrierKind, Role, Session, SessionConfig};
 use lastmile_store::sqlite::{OpenOptions, open};
-use lastmile_store::{Durability, FullRecord, NewCommit, Reader, Saved, SetUp, Store, StoreError, Touched, Unsent};
+use lastmile_store::{Durability, FullRecord, NewCommit, Reader, Saved, Store, StoreError, Touched, Unsent};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
@@ -22,14 +24,16 @@ use crate::draft::Draft;
 use crate::folder::{Folder, new_mark};
 use crate::host::{Learnt, StoreHost, local_scopes};
 use crate::http::Carrier;
-use crate::status::{SyncPhase, SyncReport, SyncStatus};
+use crate::status::SyncStatus;
 use crate::succession::{own_authors, succeed};
+use crate::upload::UploadBudget;
 
 const RELAY: &str = "relay.address";
 const OFFICE_KEY: &str = "office.key";
 const MARK: &str = "mark";
 const LABEL: &str = "device.label";
 const LAST_SYNC: &str = "sync.last";
+const UPLOAD: &str = "sync.upload";
 
 /// How long the time of the last exchange may be out of date in the file.
 const LAST_SYNC_MS: i64 = 60_000;
@@ -43,7 +47,7 @@ pub struct ReplicaOptions {
     pub clock: Arc<dyn Clock>,
     /// The app and its version, at most 32 bytes.
     pub app: String,
-    /// How long one request may take.
+    /// How long a request may go without anything of it or of its answer moving.
     pub timeout: Duration,
 }
 
@@ -76,6 +80,8 @@ pub struct Replica {
     reader: Mutex<Reader>,
     status: Mutex<SyncStatus>,
     peer: Mutex<BTreeMap<Scope, Vector>>,
+    upload: Mutex<UploadBudget>,
+    saves: AtomicU64,
     carrier: Carrier,
     relay: String,
     exchange: tokio::sync::Mutex<()>,
@@ -99,66 +105,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Replica {
-    /// Makes a replica in a new folder and enrols it with an invite.
-    ///
-    /// # Errors
-    /// When the folder is taken, the relay cannot be reached or refuses; then nothing is left behind.
-    pub async fn enrol(
-        folder: &Path,
-        invite: &Invite,
-        label: &str,
-        options: ReplicaOptions,
-    ) -> Result<Self, ClientError> {
-        let place = Folder::new(folder);
-        if place.holds_replica() {
-            return Err(ClientError::Exists { folder: folder.to_owned() });
-        }
-        let key = AuthorKey::from_seed(&random()?);
-        let now_ms = options.clock.now_ms();
-        let deployment = invite.deployment;
-        let body = enrol_request(&key, &deployment, invite.token, label, now_ms, random()?)
-            .map_err(|error| ClientError::NotARelay { relay: invite.relay.clone(), found: error.to_string() })?;
-        let answer = Carrier::new(&invite.relay, options.timeout)?.post("/v1/enrol", body).await?;
-        let not_a_relay = |found: String| ClientError::NotARelay { relay: invite.relay.clone(), found };
-        let certificates = read_enrolled_response(&answer)
-            .map_err(|error| not_a_relay(error.to_string()))?
-            .map_err(|error| ClientError::Refused { code: error.code, retry_after_ms: error.retry_after_ms })?;
-        place.create()?;
-        let catalogue = Catalogue::builtin();
-        let open_options = OpenOptions { key: options.key, ..OpenOptions::default() };
-        let storage = open(&place.database(), &open_options, catalogue)?;
-        let catalogue = Arc::new(catalogue.clone());
-        let mut store = Store::new(storage, Arc::clone(&catalogue))?;
-        let mut trust = Trust::new(deployment);
-        for certificate in &certificates {
-            trust.add(certificate.clone());
-        }
-        let Some(certificate) = trust.certificate(key.author(&deployment)) else {
-            return Err(not_a_relay("certificates that do not lead to the invite's root".to_owned()));
-        };
-        let epoch = match certificate.issuer {
-            Issuer::Office(epoch) => Some(epoch),
-            _ => None,
-        };
-        let mark = new_mark()?;
-        store.set_up(&SetUp {
-            deployment: &deployment,
-            certificates: &certificates,
-            scopes: &certificate.scopes,
-            epoch,
-            settings: &[
-                (RELAY, invite.relay.as_bytes()),
-                (OFFICE_KEY, &invite.office_key),
-                (LABEL, label.as_bytes()),
-                (MARK, mark.as_bytes()),
-            ],
-        })?;
-        place.keep_mark(&mark)?;
-        // The key comes last: only with it the folder counts as a replica.
-        place.keep_key(&key)?;
-        Self::assemble(place, options, catalogue, key, deployment, store, invite.relay.clone())
-    }
-
     /// Opens the replica of a folder.
     ///
     /// A file that was restored from a copy, or a folder whose copy went on elsewhere, is noticed by its mark where that is possible: the
@@ -199,6 +145,7 @@ impl Replica {
         let author = key.author(&deployment);
         let peer = belief::beliefs(&store)?;
         let last = store.setting(LAST_SYNC)?.and_then(|bytes| bytes.try_into().ok()).map(i64::from_be_bytes);
+        let upload = UploadBudget::restore(store.setting(UPLOAD)?);
         let status = SyncStatus { last_success_ms: last, ..SyncStatus::default() };
         Ok(Self {
             folder,
@@ -211,6 +158,8 @@ impl Replica {
             reader: Mutex::new(reader),
             status: Mutex::new(status),
             peer: Mutex::new(peer),
+            upload: Mutex::new(upload),
+            saves: AtomicU64::new(0),
             carrier,
             relay,
             exchange: tokio::sync::Mutex::new(()),
@@ -310,8 +259,14 @@ impl Replica {
             commit.hlc = reading;
         }
         let saved = store.save(&self.key, &commits, Durability::Full)?;
+        self.saves.fetch_add(1, Ordering::Relaxed);
         self.announce(&mut store);
         Ok(saved)
+    }
+
+    /// How often something was saved since the opening.
+    pub(crate) fn saves(&self) -> u64 {
+        self.saves.load(Ordering::Relaxed)
     }
 
     fn announce(&self, store: &mut Store) {
@@ -369,100 +324,6 @@ impl Replica {
         Ok(status)
     }
 
-    /// Makes one exchange with the relay: uploads what is new here, downloads what is new there.
-    ///
-    /// # Errors
-    /// When the relay cannot be reached or refuses; what came whole before that is kept.
-    pub async fn sync(&self) -> Result<SyncReport, ClientError> {
-        let _one_at_a_time = self.exchange.lock().await;
-        lock(&self.status).phase = SyncPhase::Syncing;
-        let result = self.exchange().await;
-        let now_ms = self.now_ms();
-        if result.is_ok()
-            && lock(&self.status).last_success_ms.is_none_or(|last| last.abs_diff(now_ms) > LAST_SYNC_MS.unsigned_abs())
-        {
-            lock(&self.store).remember(LAST_SYNC, &now_ms.to_be_bytes())?;
-        }
-        let mut status = lock(&self.status);
-        match &result {
-            Ok(report) => {
-                status.phase = if report.equal { SyncPhase::UpToDate } else { SyncPhase::Idle };
-                status.last_success_ms = Some(now_ms);
-                status.last_error = None;
-            }
-            Err(error) => {
-                let offline = matches!(error, ClientError::Unreachable { .. });
-                status.phase = if offline { SyncPhase::Offline } else { SyncPhase::NeedsAttention };
-                status.last_error = Some(error.to_string());
-            }
-        }
-        result
-    }
-
-    async fn exchange(&self) -> Result<SyncReport, ClientError> {
-        let mut learnt = Learnt { peer: lock(&self.peer).clone(), ..Learnt::default() };
-        let mut report = SyncReport::default();
-        let mut ended = self.rounds(&mut learnt, &mut report, false).await;
-        // The relay has not heard of this author: it is a new one, or the relay was put back from an older copy.
-        if matches!(&ended, Ok(outcome) if outcome.error == Some(Code::UnknownAuthor)) {
-            ended = self.rounds(&mut learnt, &mut report, true).await;
-        }
-        // What was learnt holds however the exchange ended.
-        self.finish(&learnt)?;
-        let outcome = ended?;
-        report.receipts = learnt.receipts;
-        report.forks = learnt.forks;
-        report.not_taken = learnt.not_taken;
-        report.equal = outcome.equal;
-        report.rounds = outcome.rounds;
-        report.sent_batches = outcome.sent.batches;
-        report.received_batches = outcome.received.batches;
-        let relay = || self.relay.clone();
-        match outcome.error {
-            Some(code) => Err(ClientError::Refused { code, retry_after_ms: outcome.retry_after_ms }),
-            None if learnt.cut_short && outcome.received.bytes == 0 => Err(ClientError::NotARelay {
-                relay: relay(),
-                found: "nothing that begins as an answer does".to_owned(),
-            }),
-            None if learnt.cut_short => {
-                Err(ClientError::BrokenOff { relay: relay(), batches: outcome.received.batches })
-            }
-            None => Ok(report),
-        }
-    }
-
-    /// Makes requests while they are useful; with the certificates that lead to this author, if it is to be introduced.
-    async fn rounds(
-        &self,
-        learnt: &mut Learnt,
-        report: &mut SyncReport,
-        introduce: bool,
-    ) -> Result<Outcome, ClientError> {
-        let (mut session, epoch) = self.begin_session(Role::Initiator, CarrierKind::OneShot, introduce)?;
-        let mut body = Vec::new();
-        let mut driven = {
-            let mut store = lock(&self.store);
-            pump(&mut session, &mut self.host(&mut store, learnt), &mut body).map_err(session_error)?
-        };
-        while driven.flushed {
-            let mut request = std::mem::take(&mut body);
-            sign_body(&mut request, &self.key, &self.deployment, epoch, self.now_ms(), random()?)
-                .map_err(|error| ClientError::NotARelay { relay: self.relay.clone(), found: error.to_string() })?;
-            report.sent_bytes = report.sent_bytes.saturating_add(request.len() as u64);
-            let answer = self.carrier.post("/v1/sync", request).await?;
-            report.received_bytes = report.received_bytes.saturating_add(answer.len() as u64);
-            let mut store = lock(&self.store);
-            let mut host = self.host(&mut store, learnt);
-            driven = feed(&mut session, &mut host, &answer, &mut body).map_err(session_error)?;
-            session.end_of_input();
-            let ended = pump(&mut session, &mut host, &mut body).map_err(session_error)?;
-            driven.flushed |= ended.flushed;
-            driven.done = ended.done.or(driven.done);
-            self.announce(&mut store);
-        }
-        Ok(driven.done.unwrap_or_default())
-    }
-
     fn host<'s>(&'s self, store: &'s mut Store, learnt: &'s mut Learnt) -> StoreHost<'s> {
         StoreHost { store, key: &self.key, now_ms: self.now_ms(), durability: Durability::Refetchable, learnt }
     }
@@ -484,6 +345,7 @@ impl Replica {
         let peer = if carrier == CarrierKind::OneShot { lock(&self.peer).clone() } else { BTreeMap::new() };
         let mut config = SessionConfig::new(role, carrier, self.deployment.id, self.author);
         config.epoch = epoch;
+        config.upload_limit = lock(&self.upload).bytes();
         self.options.app.clone_into(&mut config.app);
         if let Some(trust) = store.trust() {
             config.certificates = trust.chain_of(self.author);
@@ -510,27 +372,6 @@ impl Replica {
         let result = work(&mut host);
         self.announce(&mut store);
         result
-    }
-
-    pub(crate) fn finish(&self, learnt: &Learnt) -> Result<(), ClientError> {
-        let mut store = lock(&self.store);
-        let mut peer = learnt.peer.clone();
-        if let Some(epoch) = learnt.epoch
-            && store.epoch()? != Some(epoch)
-            && store.trust().is_some_and(|trust| trust.is_office(epoch))
-        {
-            store.set_epoch(epoch)?;
-            peer.clear();
-        }
-        let mut before = lock(&self.peer);
-        belief::keep(&mut store, &before, &peer)?;
-        *before = peer;
-        drop(before);
-        if learnt.own_log_ahead {
-            *lock(&self.restored) = true;
-            store.set_setting(MARK, b"restored")?;
-        }
-        Ok(())
     }
 
     /// Whether a peer holds more of this device's log than the device does; opening it again mends that.

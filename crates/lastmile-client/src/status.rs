@@ -1,5 +1,9 @@
 //! What a device tells about its sync.
 
+use lastmile_model::{AuthorId, Scope};
+use lastmile_protocol::Code;
+use serde::ser::SerializeStruct as _;
+
 /// Where the sync stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -13,7 +17,7 @@ pub enum SyncPhase {
     UpToDate,
     /// The relay cannot be reached.
     Offline,
-    /// The relay refused, or something else answers; see the error.
+    /// The relay refused all or part, or something else answers; see the error and what was refused.
     NeedsAttention,
 }
 
@@ -26,14 +30,39 @@ pub struct SyncStatus {
     pub unsent_commits: u64,
     /// Changes in them.
     pub unsent_changes: u64,
-    /// When the last exchange ended well, in milliseconds since 1970.
+    /// When an exchange last left both sides with the same, in milliseconds since 1970.
     pub last_success_ms: Option<i64>,
     /// What went wrong last, if it is not mended.
     pub last_error: Option<String>,
+    /// What the relay refused in the last exchange that was answered.
+    pub refused: Vec<Refusal>,
+}
+
+/// Something that the relay did not take from this device or does not serve it, though it answered the exchange.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Refusal {
+    /// Why; from 100 on.
+    pub code: Code,
+    /// The scope, where the relay named one.
+    pub scope: Option<Scope>,
+    /// The author whose log is meant; none where it is the scope as a whole.
+    pub author: Option<AuthorId>,
+}
+
+/// As `{"code": 104, "word": "over_quota", "scope": "community:430103005010", "author": "6ffa..."}`.
+impl serde::Serialize for Refusal {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut written = serializer.serialize_struct("Refusal", 4)?;
+        written.serialize_field("code", &self.code.number())?;
+        written.serialize_field("word", self.code.word())?;
+        written.serialize_field("scope", &self.scope.as_ref().map(ToString::to_string))?;
+        written.serialize_field("author", &self.author.map(|author| author.to_string()))?;
+        written.end()
+    }
 }
 
 /// What one exchange did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct SyncReport {
     /// Whether both sides now hold the same.
     pub equal: bool,
@@ -53,4 +82,16 @@ pub struct SyncReport {
     pub forks: u64,
     /// Logs that came and could not be taken: a gap, a seal that does not verify, damage.
     pub not_taken: u64,
+    /// What the relay refused.
+    pub refused: Vec<Refusal>,
+    /// How long the relay asks to be left alone, in milliseconds; 0 for no wish.
+    pub retry_after_ms: u64,
+}
+
+impl SyncReport {
+    /// Whether everything was exchanged: both sides hold the same and nothing was refused.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.equal && self.refused.is_empty()
+    }
 }

@@ -68,6 +68,9 @@ pub const READ_CHUNK: u64 = 512 << 10;
 /// The credit, in bytes of batch frames, that a request may use before the peer has named its own.
 pub const INITIAL_CREDIT: u64 = 1 << 20;
 
+/// The most bytes of batch frames in one response, whatever credit the client names: a relay gathers a response before it sends it.
+pub const MAX_ANSWER: u64 = 4 << 20;
+
 /// How many requests in a row may bring nothing new before a one-shot exchange gives up for now.
 pub const MAX_FRUITLESS_ROUNDS: u32 = 3;
 

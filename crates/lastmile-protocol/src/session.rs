@@ -305,6 +305,11 @@ impl Session {
         }
     }
 
+    /// Changes how many bytes of batches the requests after the present one bring at most.
+    pub const fn limit_uploads(&mut self, bytes: u64) {
+        self.config.upload_limit = bytes;
+    }
+
     /// Ends the session because the host cannot go on, and tells the peer.
     pub fn abort(&mut self, code: Code, retry_after_ms: u64) {
         self.end_with_error(code, Vec::new(), retry_after_ms);

@@ -147,26 +147,7 @@ struct Loop {
 impl Loop {
     fn run(mut self) -> Central {
         while let Some(first) = self.next() {
-            let mut uploads: Vec<Upload> = Vec::new();
-            let mut bytes = 0usize;
-            let mut next = Some(first);
-            let mut stopping = false;
-            for _ in 0..GATHERED {
-                match next.take() {
-                    Some(Job::Upload(upload)) => {
-                        bytes =
-                            bytes.saturating_add(upload.brought.batches.iter().map(|batch| batch.packed.len()).sum());
-                        uploads.push(upload);
-                    }
-                    Some(Job::Ask(work)) => work(&mut self.central),
-                    Some(Job::Stop) => stopping = true,
-                    None => break,
-                }
-                if stopping || uploads.len() >= GROUP_UPLOADS || bytes >= GROUP_BYTES {
-                    break;
-                }
-                next = self.queue.try_recv().ok();
-            }
+            let (uploads, stopping) = self.gather(first);
             if !uploads.is_empty() {
                 self.take(uploads);
             }
@@ -178,6 +159,30 @@ impl Loop {
         }
         self.finish();
         self.central
+    }
+
+    /// Gathers the uploads that wait and does what else is asked on the way; tells whether to stop. A job is taken from the queue only
+    /// when it is done or gathered here.
+    fn gather(&mut self, first: Job) -> (Vec<Upload>, bool) {
+        let mut uploads: Vec<Upload> = Vec::new();
+        let mut bytes = 0usize;
+        let mut job = first;
+        for looked_at in 1.. {
+            match job {
+                Job::Upload(upload) => {
+                    bytes = bytes.saturating_add(upload.brought.batches.iter().map(|batch| batch.packed.len()).sum());
+                    uploads.push(upload);
+                }
+                Job::Ask(work) => work(&mut self.central),
+                Job::Stop => return (uploads, true),
+            }
+            if looked_at >= GATHERED || uploads.len() >= GROUP_UPLOADS || bytes >= GROUP_BYTES {
+                break;
+            }
+            let Ok(next) = self.queue.try_recv() else { break };
+            job = next;
+        }
+        (uploads, false)
     }
 
     /// Waits for a job; works on what is left to do meanwhile.
@@ -452,6 +457,26 @@ mod tests {
         for answer in answers {
             let stored = answer.blocking_recv().unwrap().unwrap();
             assert!(matches!(stored.outcomes[0], BatchOutcome::Appended(entry) if entry.seq == 1));
+        }
+    }
+
+    #[test]
+    fn no_job_is_lost_where_a_round_of_gathering_ends() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let folder = RelayFolder::open_or_create(folder.path(), &RelayOptions::default()).unwrap();
+        let (jobs, queue) = mpsc::channel(4 * GATHERED);
+        let mut answers = Vec::new();
+        for number in 0..2 * GATHERED + 3 {
+            let (reply, answer) = oneshot::channel();
+            let ask = move |_: &mut Central| reply.send(number).unwrap();
+            jobs.try_send(Job::Ask(Box::new(ask))).ok().unwrap();
+            answers.push(answer);
+        }
+        jobs.try_send(Job::Stop).ok().unwrap();
+        let stats = Arc::new(WriterStats::default());
+        Loop { central: folder.central, queue, stats, behind: true }.run();
+        for (number, answer) in answers.into_iter().enumerate() {
+            assert_eq!(answer.blocking_recv(), Ok(number), "a job was dropped");
         }
     }
 }

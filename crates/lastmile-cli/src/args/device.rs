@@ -225,7 +225,7 @@ pub struct Sync {
     /// Take in what this file holds
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
-    /// Give up after this time
+    /// Give up when nothing moves for this time
     #[arg(long, value_name = "SECONDS", default_value_t = 60, conflicts_with_all = ["to", "from"])]
     pub timeout: u64,
     /// Where the data lies.

@@ -17,6 +17,7 @@ use lastmile_store::query::{Query, Test};
 use lastmile_store::storage::Cell as ViewCell;
 use serde_json::json;
 
+use super::exchanged::say_what_is_left;
 use super::opened::{client_error, find_record, folder, reader, replica, replica_options, runtime, store_error};
 use super::report::refused;
 use super::shown::{
@@ -523,7 +524,7 @@ fn sync(args: &Sync, output: &mut Output) -> Result<Exit, CliError> {
     let place = folder(&args.data, Holder::Device)?;
     let options = ReplicaOptions { timeout: Duration::from_secs(args.timeout), ..replica_options(&args.data)? };
     let replica = Replica::open(&place, options).map_err(failed)?;
-    let (mut partial, mut not_taken) = (false, 0);
+    let (mut exit, mut not_taken) = (Exit::Done, 0);
     if let Some(file) = &args.to {
         let report = replica.export_bundle(file).map_err(failed)?;
         output.json(&json!({"file": file, "bundle": report}))?;
@@ -535,7 +536,7 @@ fn sync(args: &Sync, output: &mut Output) -> Result<Exit, CliError> {
         if !report.whole {
             output.say::<&str>(key!("device.bundle_cut"), &[])?;
         }
-        partial = !report.whole;
+        exit = if report.whole { Exit::Done } else { Exit::Partial };
         not_taken = report.not_taken;
     } else {
         let report = runtime()?.block_on(replica.sync()).map_err(failed)?;
@@ -546,11 +547,12 @@ fn sync(args: &Sync, output: &mut Output) -> Result<Exit, CliError> {
             ("receipts", report.receipts.to_string()),
         ];
         output.say(key!("device.synced"), &counts)?;
+        exit = say_what_is_left(&report, output)?;
         not_taken = report.not_taken;
     }
     if not_taken > 0 {
         output.say(key!("device.not_taken"), &[("count", not_taken.to_string())])?;
     }
     replica.close().map_err(failed)?;
-    Ok(if partial || not_taken > 0 { Exit::Partial } else { Exit::Done })
+    Ok(if exit == Exit::Done && not_taken > 0 { Exit::Partial } else { exit })
 }

@@ -71,10 +71,12 @@ pub(super) fn client_error(error: ClientError, language: Language) -> CliError {
         ClientError::Exists { ref folder } => {
             CliError::new(Exit::Refused, key!("error.replica_exists")).with("folder", folder.display())
         }
-        ClientError::Unreachable { ref relay, ref reason } => CliError::new(Exit::Network, key!("error.unreachable"))
-            .with("relay", relay)
-            .with("reason", reason)
-            .cure(key!("cure.unreachable")),
+        ClientError::Unreachable { ref relay, ref reason, .. } => {
+            CliError::new(Exit::Network, key!("error.unreachable"))
+                .with("relay", relay)
+                .with("reason", reason)
+                .cure(key!("cure.unreachable"))
+        }
         ClientError::BrokenOff { ref relay, .. } => {
             CliError::new(Exit::Network, key!("error.broken_off")).with("relay", relay).cure(key!("cure.broken_off"))
         }

@@ -8,6 +8,7 @@ use lastmile_client::auto::Pace;
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::exchanged::say_refused;
 use super::opened::{client_error, replica, runtime};
 use crate::args::device::Watch;
 use crate::error::{CliError, Exit};
@@ -34,6 +35,7 @@ fn watch_once(args: &Watch, end: Option<Instant>, output: &mut Output) -> Result
         let mut changes = replica.observe();
         let auto = AutoSync::start(Arc::clone(&replica), Pace::default());
         let mut status = auto.status();
+        let mut refused = Vec::new();
         let left = |end: Instant| end.saturating_duration_since(Instant::now());
         let end = tokio::time::sleep(end.map_or(Duration::from_secs(86_400 * 365), left));
         tokio::pin!(end);
@@ -45,10 +47,14 @@ fn watch_once(args: &Watch, end: Option<Instant>, output: &mut Output) -> Result
                     if changed.is_err() { return Ok(false) }
                     if replica.needs_reopening() { return Ok(true) }
                     let now = status.borrow_and_update().clone();
-                    output.json_line(&json!({"sync": now}))?;
+                    output.json_line(&json!({"sync": &now}))?;
                     let count = [("count", now.unsent_commits.to_string()), ("relay", replica.relay().to_owned())];
                     let word = if now.unsent_commits == 0 { key!("device.all_sent") } else { key!("device.unsent") };
                     output.say(word, &count)?;
+                    if refused != now.refused {
+                        for refusal in &now.refused { say_refused(refusal, output)? }
+                        refused = now.refused;
+                    }
                 }
                 heard = changes.recv() => match heard {
                     Ok(rows) => for row in rows.iter() {

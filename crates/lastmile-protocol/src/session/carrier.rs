@@ -8,7 +8,7 @@ use super::effect::{Effect, Notice};
 use super::state::{Phase, ScopeState};
 use crate::bundle;
 use crate::code::Code;
-use crate::limits::{INITIAL_CREDIT, MAX_FRUITLESS_ROUNDS};
+use crate::limits::{INITIAL_CREDIT, MAX_ANSWER, MAX_FRUITLESS_ROUNDS};
 use crate::plan::plan;
 
 impl Session {
@@ -86,7 +86,8 @@ impl Session {
         self.asked_peer = false;
         self.news = false;
         self.inbox.renew(self.config.credit);
-        self.credit = self.peer.as_ref().map_or(INITIAL_CREDIT, |hello| hello.credit);
+        let credit = self.peer.as_ref().map_or(INITIAL_CREDIT, |hello| hello.credit);
+        self.credit = credit.min(self.config.upload_limit);
         let open: Vec<Scope> =
             self.scopes.iter().filter(|(_, s)| !s.settled && !s.refused).map(|(scope, _)| scope.clone()).collect();
         for scope in &open {
@@ -164,7 +165,8 @@ impl Session {
             return self.end_with_error(Code::OutOfOrder, vec!["no hello".to_owned()], 0);
         };
         self.phase = Phase::Sending;
-        self.credit = hello.credit;
+        // A response is gathered before it goes, so the client's word alone does not decide how much that is.
+        self.credit = hello.credit.min(MAX_ANSWER);
         let shared: Vec<Scope> =
             self.scopes.iter().filter(|(_, state)| state.is_shared()).map(|(scope, _)| scope.clone()).collect();
         let mut unequal = Vec::new();

@@ -67,6 +67,9 @@ pub struct SessionConfig {
     pub app: String,
     /// How many bytes of batches may be on their way here: per request on one-shot carriers, at a time on streams.
     pub credit: u64,
+    /// How many bytes of batches one request brings at most, whatever credit the relay gives: no more than the path carries in one
+    /// go, since a request counts only as a whole. [`Session::limit_uploads`](crate::Session::limit_uploads) changes it.
+    pub upload_limit: u64,
     /// How many bytes of batches a file may take at most; none for no limit.
     pub file_limit: Option<u64>,
     /// Authors known to be office authors: their logs go first.
@@ -94,6 +97,7 @@ impl SessionConfig {
             epoch: None,
             app: concat!("lastmile ", env!("CARGO_PKG_VERSION")).to_owned(),
             credit: 4 << 20,
+            upload_limit: u64::MAX,
             file_limit: None,
             office: BTreeSet::new(),
             certificates: Vec::new(),

@@ -191,7 +191,8 @@ pub enum Notice {
     },
     /// The peer knows or is another relay epoch than this side.
     OtherEpoch(AuthorId),
-    /// The peer shows more of this side's own log than is held here, or brought it under this side's own seal.
+    /// The peer shows more of this side's own log than is held here, or brought it under this side's own seal. What a file
+    /// shows counts for nothing; what it brings does.
     OwnLogAhead {
         /// The scope.
         scope: Scope,

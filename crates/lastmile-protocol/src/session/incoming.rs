@@ -223,7 +223,8 @@ impl Session {
             .find(|theirs| is_beyond(theirs, own.as_ref(), &state.vector));
         (state.peer, state.known, state.peer_pending) = (Some(vector.clone().into()), true, pending);
         state.claimed = Some(vector.clone());
-        if let Some(entry) = ahead {
+        // Anybody can write a vector into a file; there only a batch under the own seal counts as a sign.
+        if let Some(entry) = ahead.filter(|_| self.config.carrier != Carrier::File) {
             self.notice(Notice::OwnLogAhead { scope: scope.clone(), entry });
         }
         self.effects.push_back(Effect::PeerVector { scope: scope.clone(), vector });

@@ -80,6 +80,29 @@ fn a_bundle_keeps_to_its_size_and_the_next_goes_on() {
 }
 
 #[test]
+fn a_vector_in_a_file_is_no_sign_that_the_own_log_is_ahead() {
+    let world = World::new();
+    let scopes = [world.scope()];
+    let mut a = world.device(1);
+    a.write(&scopes[0], 4, 1);
+    let mut copy = a.cloned();
+    copy.write(&scopes[0], 5, 1);
+    let ahead = |notice: &Notice| matches!(notice, Notice::OwnLogAhead { .. });
+    // Anybody can write a vector into a file: alone it proves nothing.
+    let mut bare = config(&copy, Role::Initiator, Carrier::File);
+    bare.file_limit = Some(0);
+    let whole = locals_of_relay(&copy, &scopes);
+    let (_, file) = export(&mut copy, bare, whole.clone());
+    import(&mut a, &file, &scopes);
+    assert!(!a.notices.iter().any(ahead));
+    // A batch under the own seal does.
+    let full = config(&copy, Role::Initiator, Carrier::File);
+    let (_, file) = export(&mut copy, full, whole);
+    import(&mut a, &file, &scopes);
+    assert!(a.notices.iter().any(ahead));
+}
+
+#[test]
 fn other_files_are_refused() {
     let world = World::new();
     let b = world.device(2);

@@ -2,7 +2,7 @@
 
 use lastmile_log::{Entry, Vector};
 use lastmile_protocol::frame::{Hello, HelloScope, OwnHead, VectorFrame};
-use lastmile_protocol::{Access, Carrier, Code, Effect, Frame, Notice, Role, Session, limits};
+use lastmile_protocol::{Access, Carrier, Code, Effect, Frame, Notice, OutgoingBatch, Role, Session, limits};
 
 use crate::drive::{config, locals, locals_of_relay, relay_answers, relay_answers_with, session, sync, sync_with};
 use crate::toy::World;
@@ -371,4 +371,66 @@ fn what_the_peer_holds_without_a_seal_is_not_sent_again() {
         let read = std::iter::from_fn(|| answering.next_effect()).last();
         assert!(matches!(&read, Some(Effect::Read(request)) if request.after == after), "{held}: {read:?}");
     }
+}
+
+#[test]
+fn a_response_has_its_limit_whatever_credit_the_client_names() {
+    let world = World::new();
+    let scopes = [world.scope()];
+    let (client, mut relay) = (world.device(1), world.relay());
+    relay.write(&scopes[0], 1, 1);
+    let mut generous = config(&client, Role::Initiator, Carrier::OneShot);
+    generous.credit = u64::MAX;
+    let mut asking = Session::new(generous, locals(&client, &scopes));
+    let mut request = Vec::new();
+    while let Some(effect) = asking.next_effect() {
+        if let Effect::Send(bytes) = effect {
+            request.extend(bytes);
+        }
+    }
+    let mut locals = locals_of_relay(&relay, &scopes);
+    // The relay holds a log of which each read brings 256 KiB; the session does not look into batches.
+    let head = locals[0].vector.entries().next().unwrap();
+    locals[0].vector.insert(head.segment, 1_000, head.chain);
+    let mut session = Session::new(config(&relay, Role::Responder, Carrier::OneShot), locals);
+    assert_eq!(session.receive(&request).unwrap(), request.len());
+    session.end_of_input();
+    let (mut sent, mut outcome) = (0, None);
+    while let Some(effect) = session.next_effect() {
+        match effect {
+            Effect::Send(bytes) => sent += bytes.len(),
+            Effect::Read(read) => {
+                let batch = OutgoingBatch { through: read.after + 1, packed: vec![0; 256 << 10], seals: Vec::new() };
+                session.batches(read.token, vec![batch], false).unwrap();
+            }
+            Effect::ReadCertificates { token, .. } => session.certificates(token, Vec::new()).unwrap(),
+            Effect::ReadReceipts { token, .. } => session.receipts(token, Vec::new()).unwrap(),
+            Effect::Done(done) => outcome = Some(done),
+            _ => {}
+        }
+    }
+    let limit = usize::try_from(limits::MAX_ANSWER).unwrap();
+    assert!(sent > limit / 2 && sent < limit + limits::MAX_FRAME, "{sent} bytes gathered for one response");
+    assert!(outcome.unwrap().more, "the rest follows on another request");
+}
+
+#[test]
+fn no_request_brings_more_than_the_path_carries() {
+    let world = World::new();
+    let scopes = [world.scope()];
+    let (mut client, mut relay) = (world.device(1), world.relay());
+    client.write(&scopes[0], 400, 1);
+    let mut narrow = config(&client, Role::Initiator, Carrier::OneShot);
+    narrow.upload_limit = 3_000;
+    let mut hinted = locals(&client, &scopes);
+    hinted[0].peer_has = Some(Vector::default());
+    let mut session = Session::new(narrow, hinted);
+    // The path turns out to carry more than that after the first request.
+    session.limit_uploads(9_000);
+    let (outcome, wire) = sync_with(&mut client, &mut relay, session, &scopes);
+    assert!(outcome.equal, "{outcome:?}");
+    let lengths: Vec<usize> = wire.requests.iter().map(Vec::len).collect();
+    assert!(lengths[0] < 5_000 && lengths[1] > 5_000, "{lengths:?}");
+    assert!(lengths.iter().all(|length| *length < 11_000), "{lengths:?}");
+    assert_eq!(client.receipted(&scopes[0]), 400);
 }
