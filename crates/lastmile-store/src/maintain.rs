@@ -93,7 +93,8 @@ impl Store {
                 }
             }
         }
-        self.keep_certificates(&found)
+        // Anyone may write such a record, so only what leads to root takes room.
+        self.keep_grounded(&found, false)
     }
 
     /// Lets the views follow logs that were appended with [`ViewMode::Later`](crate::ViewMode::Later), in one transaction of about
