@@ -366,7 +366,7 @@ impl Central {
                 BatchOutcome::BadSeal { author, have }
             }
             Fate::TooManyBranches => BatchOutcome::TooManyBranches(author),
-            Fate::Malformed(_) => BatchOutcome::Refused { author: Some(author) },
+            Fate::Malformed(_) | Fate::Withheld => BatchOutcome::Refused { author: Some(author) },
         }
     }
 }

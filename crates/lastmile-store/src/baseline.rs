@@ -17,7 +17,7 @@ use rusqlite::config::DbConfig;
 
 use crate::StoreError;
 use crate::columns::views;
-use crate::history::MAX_RAW;
+use crate::history::MAX_STORED;
 use crate::project;
 use crate::sqlite::{self, OpenOptions};
 use crate::storage::{Cell, Durability};
@@ -40,7 +40,7 @@ pub struct PlainRow {
 /// When the batch or a change in it cannot be read.
 pub fn plain_rows(packed: &[u8], catalogue: &Catalogue) -> Result<Vec<PlainRow>, StoreError> {
     let views = views(catalogue);
-    let batch = unpack(packed, MAX_RAW)?;
+    let batch = unpack(packed, MAX_STORED)?;
     let mut rows = Vec::new();
     let mut position = 0i64;
     for (place, commit) in batch.commits.iter().enumerate() {

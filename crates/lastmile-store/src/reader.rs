@@ -531,13 +531,8 @@ impl Reader {
             }
         }
         counts.applied = viewed.saturating_sub(odd);
-        counts.pending = self
-            .storage
-            .pendings()?
-            .iter()
-            .filter(|pending| wanted(pending.scope))
-            .map(|pending| pending.changes)
-            .sum();
+        let pendings = self.storage.pending_heads(only.flatten())?;
+        counts.pending = pendings.iter().filter(|pending| wanted(pending.scope)).map(|pending| pending.changes).sum();
         Ok(counts)
     }
 

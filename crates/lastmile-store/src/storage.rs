@@ -157,6 +157,34 @@ pub struct Pending {
     pub packed: Vec<u8>,
 }
 
+impl Pending {
+    /// What is known of it without its bytes.
+    #[must_use]
+    pub const fn head(&self) -> PendingHead {
+        let Self { scope, author, first, last, chain, changes, .. } = *self;
+        PendingHead { scope, author, first, last, chain, changes, bytes: self.packed.len() as u64 }
+    }
+}
+
+/// A pending batch without its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PendingHead {
+    /// The scope's local number.
+    pub scope: u32,
+    /// Whose commits.
+    pub author: AuthorId,
+    /// Number of the first commit.
+    pub first: u64,
+    /// Number of the last commit.
+    pub last: u64,
+    /// Chain hash of the last commit.
+    pub chain: ChainHash,
+    /// How many changes it holds that no batch before it holds.
+    pub changes: u64,
+    /// How many bytes it has, packed.
+    pub bytes: u64,
+}
+
 /// The state of a change that is held but not applied (design: "The states of a change").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -470,17 +498,23 @@ pub trait Storage: Send {
     /// When the engine fails.
     fn last_seal(&self, strand: u32, low: u64, high: u64) -> Result<Option<StoredSeal>, StoreError>;
 
-    /// Adds a receipt, replacing an older one of the same log, branch and epoch.
+    /// Adds a receipt, replacing one of the same commit and epoch.
     ///
     /// # Errors
     /// When the engine fails.
     fn put_receipt(&mut self, receipt: &StoredReceipt) -> Result<(), StoreError>;
 
-    /// Lists every receipt.
+    /// Removes the receipt of the same commit and epoch.
     ///
     /// # Errors
     /// When the engine fails.
-    fn receipts(&self) -> Result<Vec<StoredReceipt>, StoreError>;
+    fn remove_receipt(&mut self, receipt: &StoredReceipt) -> Result<(), StoreError>;
+
+    /// Lists the receipts of a scope, or of all, by scope, author, epoch, commit and chain hash.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn receipts(&self, scope: Option<u32>) -> Result<Vec<StoredReceipt>, StoreError>;
 
     /// Adds a pending batch.
     ///
@@ -488,11 +522,17 @@ pub trait Storage: Send {
     /// When the engine fails.
     fn put_pending(&mut self, pending: &Pending) -> Result<(), StoreError>;
 
-    /// Lists pending batches of every author.
+    /// Lists the heads of pending batches of a scope, or of all, by scope, author and first commit.
     ///
     /// # Errors
     /// When the engine fails.
-    fn pendings(&self) -> Result<Vec<Pending>, StoreError>;
+    fn pending_heads(&self, scope: Option<u32>) -> Result<Vec<PendingHead>, StoreError>;
+
+    /// Reads the pending batches of an author in a scope, by first commit.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn pendings_of(&self, scope: u32, author: AuthorId) -> Result<Vec<Pending>, StoreError>;
 
     /// Removes the pending batches of an author in a scope.
     ///
