@@ -204,6 +204,7 @@ impl Loop {
     /// One step of what can wait; tells whether there is more.
     fn idle(&mut self) -> Result<bool, RelayError> {
         let more = self.central.store.follow_views(FOLLOW_STEP)?;
+        self.central.say_skipped();
         self.central.note_touched();
         if more {
             return Ok(true);

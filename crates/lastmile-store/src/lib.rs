@@ -42,7 +42,7 @@ pub use ingest::{
     Fate, Incoming, MAX_BRANCHES, MAX_PENDING_BATCHES, MAX_PENDING_BYTES, MAX_PENDING_IN_SCOPE, MAX_PENDING_RAW,
     Outcome, ViewMode,
 };
-pub use maintain::{Finding, Rebuilt};
+pub use maintain::{Finding, Rebuilt, SkippedLog};
 pub use reader::{FullRecord, HistoryItem, LogStatus, OpenConflict, Origin, OwnedRow, Reader, RecordEvent, Side};
 pub use receipts::Unsent;
 pub use storage::{ChangeState, Durability};

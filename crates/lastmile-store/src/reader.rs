@@ -33,6 +33,8 @@ pub struct Reader {
     /// Of each strand: the head last looked at and its claimed clock.
     clocks: BTreeMap<u32, (u64, i64)>,
     version: i64,
+    /// Whether a stable view is open.
+    steady: bool,
 }
 
 impl std::fmt::Debug for Reader {
@@ -149,7 +151,7 @@ pub struct LogStatus {
     pub head: u64,
     /// Changes held.
     pub changes: u64,
-    /// The claimed clock of the last commit, in milliseconds since 1970.
+    /// The claimed clock of the last commit, in milliseconds since 1970; 0 where that cannot be read.
     pub last_wall_ms: i64,
     /// Whether the log is a branch that left another at a fork.
     pub branch: bool,
@@ -205,13 +207,18 @@ impl Reader {
 
     /// Takes a storage handle that reads beside another one, whose index need not be verified again.
     pub(crate) fn beside(
-        storage: Box<dyn Storage>,
+        mut storage: Box<dyn Storage>,
         catalogue: Arc<Catalogue>,
         other: &Index,
     ) -> Result<Self, StoreError> {
-        let version = storage.data_version()?;
-        let index = other.load_beside(storage.as_ref())?;
-        let verdicts = Verdicts::load(storage.as_ref(), &catalogue)?;
+        storage.begin_read()?;
+        let load = |storage: &dyn Storage| -> Result<_, StoreError> {
+            let index = other.load_beside(storage)?;
+            Ok((storage.data_version()?, index, Verdicts::load(storage, &catalogue)?))
+        };
+        let loaded = load(storage.as_ref());
+        storage.end_read();
+        let (version, index, verdicts) = loaded?;
         let views = Arc::new(views(&catalogue));
         Ok(Self {
             storage,
@@ -222,6 +229,7 @@ impl Reader {
             archive: Archive::default(),
             clocks: BTreeMap::new(),
             version,
+            steady: false,
         })
     }
 
@@ -237,13 +245,18 @@ impl Reader {
         Ok(())
     }
 
-    /// Runs several reads on one stable state.
+    /// Runs several reads on one stable state; inside another such call, on the state of that one.
     ///
     /// # Errors
     /// What `work` returns, or when the storage fails.
     pub fn stable<T, E: From<StoreError>>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        if self.steady {
+            return work(self);
+        }
         self.storage.begin_read().map_err(E::from)?;
+        self.steady = true;
         let result = self.refresh().map_err(E::from).and_then(|()| work(self));
+        self.steady = false;
         self.storage.end_read();
         result
     }
@@ -273,8 +286,7 @@ impl Reader {
     /// # Errors
     /// When the storage fails.
     pub fn scopes(&mut self) -> Result<Vec<(u32, Scope)>, StoreError> {
-        self.refresh()?;
-        Ok(self.index.scopes.iter().map(|(no, scope)| (*no, scope.clone())).collect())
+        self.stable(|reader| Ok(reader.index.scopes.iter().map(|(no, scope)| (*no, scope.clone())).collect()))
     }
 
     /// Who may sign what, as certificates held say; `None` before a deployment is set.
@@ -282,7 +294,7 @@ impl Reader {
     /// # Errors
     /// When the storage fails.
     pub fn trust(&mut self) -> Result<Option<&lastmile_log::Trust>, StoreError> {
-        self.refresh()?;
+        self.stable(|_| Ok::<_, StoreError>(()))?;
         Ok(self.index.trust.as_ref())
     }
 
@@ -365,7 +377,10 @@ impl Reader {
     /// # Errors
     /// [`StoreError::NoRecord`] when no scope shows it; otherwise when the storage fails.
     pub fn record(&mut self, type_name: &str, id: RecordId, scope: Option<&Scope>) -> Result<FullRecord, StoreError> {
-        self.refresh()?;
+        self.stable(|reader| reader.record_now(type_name, id, scope))
+    }
+
+    fn record_now(&mut self, type_name: &str, id: RecordId, scope: Option<&Scope>) -> Result<FullRecord, StoreError> {
         let type_no = self.type_no(type_name)?;
         let missing = || StoreError::NoRecord { record_type: type_name.to_owned(), id: id.to_string() };
         let wanted = scope.and_then(|scope| self.index.scope_no(scope));
@@ -429,7 +444,10 @@ impl Reader {
     /// # Errors
     /// [`StoreError::NoRecord`] when nothing of it is held; otherwise when the storage fails.
     pub fn history(&mut self, type_name: &str, id: RecordId) -> Result<Vec<HistoryItem>, StoreError> {
-        self.refresh()?;
+        self.stable(|reader| reader.history_now(type_name, id))
+    }
+
+    fn history_now(&mut self, type_name: &str, id: RecordId) -> Result<Vec<HistoryItem>, StoreError> {
         let type_no = self.type_no(type_name)?;
         let mut items: Vec<(u64, HistoryItem)> = Vec::new();
         for scope in self.places_of(type_no, id)? {
@@ -460,7 +478,10 @@ impl Reader {
     /// # Errors
     /// [`StoreError::NoRecord`] when nothing of it is held; otherwise when the storage fails.
     pub fn export(&mut self, type_name: &str, id: RecordId) -> Result<lastmile_crdt::Exported, StoreError> {
-        self.refresh()?;
+        self.stable(|reader| reader.export_now(type_name, id))
+    }
+
+    fn export_now(&mut self, type_name: &str, id: RecordId) -> Result<lastmile_crdt::Exported, StoreError> {
         let type_no = self.type_no(type_name)?;
         let missing = || StoreError::NoRecord { record_type: type_name.to_owned(), id: id.to_string() };
         let scope = self.storage.view_heads(type_no, id)?.first().map(|(scope, _)| *scope).ok_or_else(missing)?;
@@ -479,7 +500,10 @@ impl Reader {
     /// # Errors
     /// When the storage fails.
     pub fn odd(&mut self, scope: Option<&Scope>) -> Result<Vec<(Odd, AuthorId)>, StoreError> {
-        self.refresh()?;
+        self.stable(|reader| reader.odd_now(scope))
+    }
+
+    fn odd_now(&self, scope: Option<&Scope>) -> Result<Vec<(Odd, AuthorId)>, StoreError> {
         let scope = match scope {
             Some(scope) => match self.index.scope_no(scope) {
                 Some(no) => Some(no),
@@ -501,21 +525,23 @@ impl Reader {
     /// # Errors
     /// When the storage fails.
     pub fn counts(&mut self, scope: Option<&Scope>) -> Result<Counts, StoreError> {
-        self.refresh()?;
+        self.stable(|reader| reader.counts_now(scope))
+    }
+
+    fn counts_now(&mut self, scope: Option<&Scope>) -> Result<Counts, StoreError> {
         let only = scope.map(|scope| self.index.scope_no(scope));
         let wanted = |no: u32| only.is_none_or(|only| only == Some(no));
         let mut counts = Counts::default();
         let mut viewed = 0u64;
         let strands: Vec<_> = self.index.strands.values().filter(|strand| wanted(strand.scope)).cloned().collect();
         for strand in strands {
-            let mut behind = 0u64;
-            let mut next = strand.viewed.saturating_add(1);
-            while next <= strand.head {
-                let run = self.archive.run(self.storage.as_ref(), strand.no, next)?;
-                let commits = run.commits.iter().filter(|commit| commit.header.seq >= next);
-                behind = behind.saturating_add(commits.map(|commit| commit.header.changes.len() as u64).sum());
-                next = run.last().saturating_add(1);
-            }
+            let behind = match self.changes_in(strand.no, strand.viewed.saturating_add(1), strand.head) {
+                // What the views do not show may be what cannot be read; what they show can.
+                Err(error) if error.is_unreadable() => {
+                    strand.changes.saturating_sub(self.changes_in(strand.no, strand.first, strand.viewed)?)
+                }
+                counted => counted?,
+            };
             counts.unviewed = counts.unviewed.saturating_add(behind);
             viewed = viewed.saturating_add(strand.changes.saturating_sub(behind));
         }
@@ -536,12 +562,28 @@ impl Reader {
         Ok(counts)
     }
 
+    /// How many changes commits `from` to `to` of a strand hold.
+    fn changes_in(&mut self, strand: u32, from: u64, to: u64) -> Result<u64, StoreError> {
+        let mut changes = 0u64;
+        let mut next = from;
+        while next <= to {
+            let run = self.archive.run(self.storage.as_ref(), strand, next)?;
+            let commits = run.commits.iter().filter(|commit| (next..=to).contains(&commit.header.seq));
+            changes = changes.saturating_add(commits.map(|commit| commit.header.changes.len() as u64).sum());
+            next = run.last().saturating_add(1);
+        }
+        Ok(changes)
+    }
+
     /// The state of every log.
     ///
     /// # Errors
     /// When the storage fails or what it holds does not verify.
     pub fn logs(&mut self) -> Result<Vec<LogStatus>, StoreError> {
-        self.refresh()?;
+        self.stable(|reader| reader.logs_now())
+    }
+
+    fn logs_now(&mut self) -> Result<Vec<LogStatus>, StoreError> {
         let strands: Vec<_> = self.index.strands.values().cloned().collect();
         let mut logs = Vec::with_capacity(strands.len());
         for strand in strands {
@@ -549,8 +591,12 @@ impl Reader {
             let last_wall_ms = match known {
                 Some(wall) => wall,
                 None => {
-                    let run = self.archive.run(self.storage.as_ref(), strand.no, strand.head)?;
-                    let wall = run.commits.last().map_or(0, |commit| commit.header.wall_ms);
+                    let wall = match self.archive.run(self.storage.as_ref(), strand.no, strand.head) {
+                        Ok(run) => run.commits.last().map_or(0, |commit| commit.header.wall_ms),
+                        // The other logs have a state still.
+                        Err(error) if error.is_unreadable() => 0,
+                        Err(error) => return Err(error),
+                    };
                     self.clocks.insert(strand.no, (strand.head, wall));
                     wall
                 }
@@ -573,7 +619,10 @@ impl Reader {
     /// # Errors
     /// When the storage fails.
     pub fn digest(&mut self, scope: Option<&Scope>) -> Result<[u8; 32], StoreError> {
-        self.refresh()?;
+        self.stable(|reader| reader.digest_now(scope))
+    }
+
+    fn digest_now(&self, scope: Option<&Scope>) -> Result<[u8; 32], StoreError> {
         let mut scopes: Vec<(Scope, u32)> = self
             .index
             .scopes

@@ -1,6 +1,6 @@
 //! The one writer of a replica.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lastmile_log::{Certificate, Deployment, Standing, Trust, Vector};
@@ -41,6 +41,8 @@ pub struct Store {
     pub(crate) archive: Archive,
     pub(crate) verdicts: Verdicts,
     pub(crate) touched: TouchedRows,
+    /// Strands that the views cannot follow, why, and whether somebody was told.
+    pub(crate) skipped: BTreeMap<u32, (String, bool)>,
     pub(crate) last_hlc: u64,
     /// Whether the picture in memory may be ahead of what is stored.
     stale: bool,
@@ -73,6 +75,7 @@ impl Store {
             archive: Archive::default(),
             verdicts,
             touched: TouchedRows::default(),
+            skipped: BTreeMap::new(),
             last_hlc: 0,
             stale: false,
         })

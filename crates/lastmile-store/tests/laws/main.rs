@@ -6,6 +6,7 @@
 mod support;
 
 mod bounds;
+mod damage;
 mod erasure;
 mod fixtures;
 mod floods;
@@ -14,6 +15,7 @@ mod kept;
 mod log;
 mod model;
 mod raw;
+mod readers;
 mod receipts;
 mod sites;
 mod states;
