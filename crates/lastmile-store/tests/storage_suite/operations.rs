@@ -172,8 +172,11 @@ pub(crate) fn dump_rows(storage: &dyn Storage, name: &str) -> String {
     told(try_rows(storage, &Query::new(type_no(name), &columns)))
 }
 
-const TEXTS: [&str; 18] = [
+const TEXTS: [&str; 21] = [
     "",
+    "1e3",
+    "0.5",
+    "18446744073709551615",
     "a",
     "A",
     "ab",
