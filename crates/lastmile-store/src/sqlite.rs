@@ -26,6 +26,7 @@ use crate::storage::{
     StoredSeal, Strand, ViewRow, Visitor,
 };
 
+pub(crate) use open::connect_writer;
 pub use open::{OpenOptions, open};
 
 /// How long emptying the write-ahead log waits for readers: the one writer should not stand still.
