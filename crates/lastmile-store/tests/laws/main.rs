@@ -6,6 +6,7 @@
 mod support;
 
 mod bounds;
+mod certificates;
 mod damage;
 mod erasure;
 mod fixtures;
