@@ -133,7 +133,7 @@ pub fn outcome_for(store: &Store, outcome: &Outcome) -> BatchOutcome {
         Fate::UnknownAuthor => BatchOutcome::UnknownAuthor(author),
         Fate::BadSeal => BatchOutcome::BadSeal { author, have: have() },
         Fate::TooManyBranches => BatchOutcome::TooManyBranches(author),
-        Fate::Malformed(_) => BatchOutcome::Refused { author: Some(author) },
+        Fate::Malformed(_) | Fate::Withheld => BatchOutcome::Refused { author: Some(author) },
     }
 }
 

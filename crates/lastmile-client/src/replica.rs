@@ -121,6 +121,10 @@ impl Replica {
         let no_replica = || ClientError::NoReplica { folder: folder.to_owned() };
         let deployment = store.deployment()?.ok_or_else(no_replica)?;
         while store.follow_views(10_000)? {}
+        for log in store.take_skipped() {
+            let (scope, author, why) = (log.scope, log.author, log.why);
+            tracing::error!(%scope, %author, why, "the views cannot follow a log; run `lastmile check`");
+        }
         let inside = store.setting(MARK)?;
         let restored = inside != place.mark() || inside.is_none();
         let key = if restored { succeed(&place, &mut store, &key, &deployment, options.clock.now_ms())? } else { key };

@@ -11,7 +11,7 @@ mod unpack;
 use lastmile_model::{AuthorId, ChainHash, Scope};
 
 pub use pack::{PackError, pack};
-pub use unpack::{BadBatch, unpack};
+pub use unpack::{BadBatch, raw_size, unpack};
 
 use crate::commit::{ChangeEntry, Commit, CommitHeader};
 
@@ -33,6 +33,17 @@ pub struct UnpackedCommit {
     pub chain: ChainHash,
     /// Where its first change stands among the changes of the batch.
     first_change: usize,
+}
+
+/// A packed run of commits of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackedRun {
+    /// The number of its first commit.
+    pub first: u64,
+    /// The number of its last commit.
+    pub last: u64,
+    /// The packed commits.
+    pub packed: Vec<u8>,
 }
 
 /// Where a change's bytes stand in the buffer of a batch.
@@ -99,7 +110,7 @@ impl UnpackedBatch {
         let commit = self.commits.get(commit)?;
         commit.header.changes.get(change)?;
         let Place { start, end, .. } = (*self.places.get(commit.first_change.checked_add(change)?)?)?;
-        self.buffer.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
+        bytes_of(&self.buffer, start, end)
     }
 
     /// Whether the hash in a change's entry was worked out as Automerge hashes its bytes, so that a decoder need not do it again.
@@ -126,14 +137,48 @@ impl UnpackedBatch {
     pub fn repack(&self, from: u64, to: u64) -> Result<Vec<u8>, PackError> {
         let place = |seq| self.place(seq).unwrap_or(usize::MAX);
         let places = place(from.max(self.first))..place(to.saturating_add(1)).min(self.commits.len());
-        pack::pack_places(self, places, &|_| false)
+        pack::pack_places(self, places)
     }
 
-    /// Packs the batch again without the bytes of the changes for which `erased` holds: their stubs keep the chain whole.
+    /// Packs commits `from` to `to` again, in as many runs as the bounds of a batch need.
     ///
     /// # Errors
-    /// [`PackError`] as for [`pack`].
-    pub fn strip(&self, erased: &dyn Fn(&ChangeEntry) -> bool) -> Result<Vec<u8>, PackError> {
-        pack::pack_places(self, 0..self.commits.len(), erased)
+    /// [`PackError`] as for [`UnpackedBatch::repack`], or when a single commit is beyond a bound.
+    pub fn repack_in_runs(&self, from: u64, to: u64) -> Result<Vec<PackedRun>, PackError> {
+        let (from, to) = (from.max(self.first), to.min(self.last()));
+        match self.repack(from, to) {
+            Ok(packed) => Ok(vec![PackedRun { first: from, last: to, packed }]),
+            Err(PackError::OutOfBounds { .. }) if from < to => {
+                let middle = from.midpoint(to);
+                let mut runs = self.repack_in_runs(from, middle)?;
+                runs.extend(self.repack_in_runs(middle.saturating_add(1), to)?);
+                Ok(runs)
+            }
+            Err(error) => Err(error),
+        }
     }
+
+    /// Leaves out the bytes of the changes for which `erased` holds: their stubs keep the chain whole.
+    #[must_use]
+    pub fn without(mut self, erased: &dyn Fn(&ChangeEntry) -> bool) -> Self {
+        let entries = self.commits.iter().flat_map(|commit| &commit.header.changes);
+        let mut buffer = Vec::with_capacity(self.buffer.len());
+        for (place, entry) in self.places.iter_mut().zip(entries) {
+            let Some(Place { start, end, chunk }) = *place else { continue };
+            let bytes = if erased(entry) { None } else { bytes_of(&self.buffer, start, end) };
+            // What is kept never reaches further than it did before.
+            let moved = |bytes: &[u8]| {
+                let start = u32::try_from(buffer.len()).ok()?;
+                buffer.extend_from_slice(bytes);
+                Some(Place { start, end: u32::try_from(buffer.len()).ok()?, chunk })
+            };
+            *place = bytes.and_then(moved);
+        }
+        self.buffer = buffer;
+        self
+    }
+}
+
+fn bytes_of(buffer: &[u8], start: u32, end: u32) -> Option<&[u8]> {
+    buffer.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
 }

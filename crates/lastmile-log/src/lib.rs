@@ -58,8 +58,8 @@ mod vector;
 pub mod wire;
 
 pub use batch::{
-    BadBatch, MAX_BATCH_CHANGES, MAX_BATCH_COMMITS, MAX_BATCH_TYPES, MAX_RAW, PackError, UnpackedBatch, UnpackedCommit,
-    pack, unpack,
+    BadBatch, MAX_BATCH_CHANGES, MAX_BATCH_COMMITS, MAX_BATCH_TYPES, MAX_RAW, PackError, PackedRun, UnpackedBatch,
+    UnpackedCommit, pack, raw_size, unpack,
 };
 pub use certificate::{Certificate, Issuer, MAX_CERTIFICATE, MAX_DEVICE, MAX_LIST, MAX_ROLE};
 pub use commit::{

@@ -61,33 +61,50 @@ impl Trust {
     ///
     /// Each signature is verified once, as soon as the issuer's key is known.
     pub fn add(&mut self, certificate: Certificate) -> Standing {
+        self.admit(certificate).0
+    }
+
+    /// As [`Trust::add`]; returns as well what counts since, the certificate itself among it.
+    pub fn admit(&mut self, certificate: Certificate) -> (Standing, Vec<Certificate>) {
+        self.admit_within(certificate, MAX_WAITING)
+    }
+
+    /// Takes certificates that were kept before, in whatever order, however many of them wait.
+    pub fn restore(&mut self, certificates: Vec<Certificate>) {
+        // Those of root give ground to most others, which then need not wait.
+        let (by_root, others): (Vec<_>, Vec<_>) = certificates.into_iter().partition(|one| one.issuer == Issuer::Root);
+        for certificate in by_root.into_iter().chain(others) {
+            self.admit_within(certificate, usize::MAX);
+        }
+    }
+
+    fn admit_within(&mut self, certificate: Certificate, most_waiting: usize) -> (Standing, Vec<Certificate>) {
+        let refused = (Standing::Refused, Vec::new());
         if self.counting.get(&certificate.author(&self.deployment)).is_some_and(|held| held.contains(&certificate)) {
-            return Standing::Certified;
+            return (Standing::Certified, Vec::new());
         }
         let Some(issuer) = certificate.issuer.author() else {
             if certificate.check().is_err() || !certificate.verify(&self.deployment.root, &self.deployment) {
-                return Standing::Refused;
+                return refused;
             }
-            self.accept(certificate);
-            return Standing::Certified;
+            return (Standing::Certified, self.accept(certificate));
         };
         let same = |waiting: &Waiting| waiting.certificate == certificate;
         if self.waiting.get(&issuer).is_some_and(|waiting| waiting.iter().any(same)) {
-            return Standing::Waiting;
+            return (Standing::Waiting, Vec::new());
         }
         if certificate.check().is_err() {
-            return Standing::Refused;
+            return refused;
         }
         let mut waiting = Waiting { certificate, verified: false };
-        let standing = self.judge(issuer, &mut waiting);
-        match standing {
-            Standing::Certified => self.accept(waiting.certificate),
-            Standing::Waiting if self.waiting.values().map(Vec::len).sum::<usize>() < MAX_WAITING => {
+        match self.judge(issuer, &mut waiting) {
+            Standing::Certified => (Standing::Certified, self.accept(waiting.certificate)),
+            Standing::Waiting if self.waiting.values().map(Vec::len).sum::<usize>() < most_waiting => {
                 self.waiting.entry(issuer).or_default().push(waiting);
+                (Standing::Waiting, Vec::new())
             }
-            _ => return Standing::Refused,
+            _ => refused,
         }
-        standing
     }
 
     /// Judges a certificate by what counts of its issuer.
@@ -109,11 +126,13 @@ impl Trust {
         }
     }
 
-    /// Lets a certificate count, then those that it gives ground to, and so on.
-    fn accept(&mut self, certificate: Certificate) {
+    /// Lets a certificate count, then those that it gives ground to, and so on; returns them all.
+    fn accept(&mut self, certificate: Certificate) -> Vec<Certificate> {
+        let mut accepted = Vec::new();
         let mut next = vec![certificate];
         while let Some(certificate) = next.pop() {
             let author = certificate.author(&self.deployment);
+            accepted.push(certificate.clone());
             self.counting.entry(author).or_default().insert(certificate);
             let mut still = Vec::new();
             for mut waiting in self.waiting.remove(&author).unwrap_or_default() {
@@ -127,6 +146,7 @@ impl Trust {
                 self.waiting.insert(author, still);
             }
         }
+        accepted
     }
 
     /// The public key of a certified author.

@@ -109,7 +109,16 @@ impl Central {
     /// Lets the views follow to the end: what the office decides upon is what devices sent.
     pub fn follow(&mut self) -> Result<(), RelayError> {
         while self.store.follow_views(FOLLOW_STEP)? {}
+        self.say_skipped();
         Ok(())
+    }
+
+    /// Says once of each log that the views cannot follow it.
+    pub fn say_skipped(&mut self) {
+        for log in self.store.take_skipped() {
+            let (scope, author, why) = (log.scope, log.author, log.why);
+            tracing::error!(%scope, %author, why, "the views cannot follow a log; run `lastmile check`");
+        }
     }
 
     /// An edit of the office's, with fresh salt.

@@ -209,6 +209,7 @@ impl Loop {
     /// One step of what can wait; tells whether there is more.
     fn idle(&mut self) -> Result<bool, RelayError> {
         let more = self.central.store.follow_views(FOLLOW_STEP)?;
+        self.central.say_skipped();
         self.central.note_touched();
         if more {
             return Ok(true);
@@ -371,7 +372,7 @@ impl Central {
                 BatchOutcome::BadSeal { author, have }
             }
             Fate::TooManyBranches => BatchOutcome::TooManyBranches(author),
-            Fate::Malformed(_) => BatchOutcome::Refused { author: Some(author) },
+            Fate::Malformed(_) | Fate::Withheld => BatchOutcome::Refused { author: Some(author) },
         }
     }
 }

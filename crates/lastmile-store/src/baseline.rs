@@ -13,11 +13,10 @@ use lastmile_crdt::{Known, decode, evaluate};
 use lastmile_log::unpack;
 use lastmile_model::{Catalogue, RecordId};
 use rusqlite::Connection;
-use rusqlite::config::DbConfig;
 
 use crate::StoreError;
 use crate::columns::views;
-use crate::history::MAX_RAW;
+use crate::history::MAX_STORED;
 use crate::project;
 use crate::sqlite::{self, OpenOptions};
 use crate::storage::{Cell, Durability};
@@ -40,7 +39,7 @@ pub struct PlainRow {
 /// When the batch or a change in it cannot be read.
 pub fn plain_rows(packed: &[u8], catalogue: &Catalogue) -> Result<Vec<PlainRow>, StoreError> {
     let views = views(catalogue);
-    let batch = unpack(packed, MAX_RAW)?;
+    let batch = unpack(packed, MAX_STORED)?;
     let mut rows = Vec::new();
     let mut position = 0i64;
     for (place, commit) in batch.commits.iter().enumerate() {
@@ -88,17 +87,7 @@ impl PlainTables {
     /// When the file cannot be written.
     pub fn create(path: &Path, options: &OpenOptions, catalogue: &Catalogue) -> Result<Self, StoreError> {
         drop(sqlite::open(path, options, catalogue)?);
-        let connection = Connection::open(path).map_err(failed)?;
-        // As the path that opens a replica sets them.
-        connection
-            .execute_batch(
-                "PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16000; \
-                 PRAGMA mmap_size=0; PRAGMA trusted_schema=OFF; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; \
-                 PRAGMA wal_autocheckpoint=2000;",
-            )
-            .map_err(failed)?;
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
-        connection.set_prepared_statement_cache_capacity(256);
+        let connection = sqlite::connect_writer(path, options)?;
         let insert = |view: &crate::columns::ViewTable| {
             let name = &view.type_name;
             let columns: Vec<String> = view.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();

@@ -1,8 +1,12 @@
 //! The columns of each record type's view, derived from the catalogue.
 
+use std::borrow::Cow;
+
 use lastmile_model::{Catalogue, FieldKind, Merge, RecordType};
 
-/// How a column is stored.
+use crate::storage::Cell;
+
+/// What a column is meant to hold; values of another kind stay what they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
     /// A whole number.
@@ -11,6 +15,27 @@ pub enum ColumnKind {
     Text,
     /// Bytes.
     Blob,
+}
+
+/// The number of the rules by which rows are worked out of changes. Raise it with every change of the gate, of what judges changes,
+/// of a state machine, of a field's merge letter or of what a cell says of a value: views made by other rules are made anew when
+/// the replica is opened.
+pub const EVALUATION: u32 = 1;
+
+impl ColumnKind {
+    /// A value as it is compared with such columns: a text of digits asks for the number, a number for its digits. What is stored
+    /// stays as it is, whatever its kind.
+    #[must_use]
+    pub fn operand(self, value: &Cell<'_>) -> Cell<'static> {
+        match (self, value) {
+            (Self::Text, Cell::Int(number)) => Cell::Text(Cow::Owned(number.to_string())),
+            (Self::Int, Cell::Text(text)) => {
+                let number = text.trim_matches([' ', '\t', '\n', '\u{b}', '\u{c}', '\r']).parse();
+                number.map_or_else(|_| value.clone().into_owned(), Cell::Int)
+            }
+            _ => value.clone().into_owned(),
+        }
+    }
 }
 
 /// Where a column's content comes from.

@@ -9,7 +9,7 @@ use lastmile_log::{PackError, UnpackedBatch, unpack};
 use lastmile_model::{ChangeHash, RecordId, Scope};
 
 use crate::StoreError;
-use crate::history::MAX_RAW;
+use crate::history::MAX_STORED;
 use crate::judge::reason;
 use crate::storage::{ChangeState, Durability, Erased, Odd, Position};
 use crate::store::Store;
@@ -84,40 +84,50 @@ impl Store {
         places
     }
 
-    fn strip(&self, scope: u32, batch: &UnpackedBatch) -> Result<Vec<u8>, PackError> {
-        batch.strip(&|entry| self.index.is_erased(scope, batch.author, entry))
+    /// Whether a commit from `from` on lacks the bytes of a change that no erasure names.
+    pub(crate) fn withholds(&self, scope: u32, batch: &UnpackedBatch, from: u64) -> bool {
+        let new = batch.commits.iter().enumerate().filter(|(_, commit)| commit.header.seq >= from);
+        new.into_iter().any(|(place, commit)| {
+            let mut entries = commit.header.changes.iter().enumerate();
+            entries.any(|(index, entry)| {
+                batch.body(place, index).is_none() && !self.index.is_erased(scope, batch.author, entry)
+            })
+        })
     }
 
-    /// Takes the bytes of what was erased off a batch that arrived; `None` where the stubs would make it larger than a batch may be.
+    fn stripped(&self, scope: u32, batch: UnpackedBatch) -> UnpackedBatch {
+        let author = batch.author;
+        batch.without(&|entry| self.index.is_erased(scope, author, entry))
+    }
+
+    /// Takes the bytes of what was erased off a batch that arrived; its packed bytes are then no longer what it holds.
     pub(crate) fn without_erased(
         &self,
         scope: u32,
         batch: UnpackedBatch,
         packed: Vec<u8>,
-    ) -> Result<Option<(UnpackedBatch, Vec<u8>)>, StoreError> {
-        let places = self.to_erase(scope, &batch);
-        if places.is_empty() {
-            return Ok(Some((batch, packed)));
+    ) -> (UnpackedBatch, Option<Vec<u8>>) {
+        if self.to_erase(scope, &batch).is_empty() {
+            return (batch, Some(packed));
         }
-        match self.strip(scope, &batch) {
-            Ok(packed) => Ok(Some((unpack(&packed, MAX_RAW)?, packed))),
-            Err(PackError::OutOfBounds { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        (self.stripped(scope, batch), None)
     }
 
     fn strip_pending(&mut self, scope: u32) -> Result<(), StoreError> {
-        let held = self.storage.pendings()?;
-        let authors: BTreeSet<_> = held.iter().filter(|one| one.scope == scope).map(|one| one.author).collect();
+        let authors: BTreeSet<_> = self.storage.pending_heads(Some(scope))?.iter().map(|one| one.author).collect();
         for author in authors {
             let mut of_author = Vec::new();
             let mut changed = false;
-            for mut pending in held.iter().filter(|one| one.scope == scope && one.author == author).cloned() {
-                let batch = unpack(&pending.packed, MAX_RAW)?;
-                let places = self.to_erase(scope, &batch);
-                if !places.is_empty() {
-                    pending.packed = self.strip(scope, &batch)?;
+            for mut pending in self.storage.pendings_of(scope, author)? {
+                let batch = unpack(&pending.packed, MAX_STORED)?;
+                if !self.to_erase(scope, &batch).is_empty() {
                     changed = true;
+                    // Stubs may be longer than what they stand for; then it is asked for again.
+                    match self.stripped(scope, batch).repack(pending.first, pending.last) {
+                        Ok(packed) => pending.packed = packed,
+                        Err(PackError::OutOfBounds { .. }) => continue,
+                        Err(error) => return Err(error.into()),
+                    }
                 }
                 of_author.push(pending);
             }
@@ -146,7 +156,11 @@ impl Store {
                 if places.is_empty() {
                     continue;
                 }
-                self.storage.put_blob(no, first, last, &self.strip(scope, &run)?)?;
+                // Stubs may be longer than what they stand for: then two runs take the place of one.
+                let stubs = self.stripped(scope, UnpackedBatch::clone(&run));
+                for run in stubs.repack_in_runs(first, last)? {
+                    self.storage.put_blob(no, run.first, run.last, &run.packed)?;
+                }
                 stripped = stripped.saturating_add(places.len() as u64);
                 for (place, index) in places {
                     let Some(commit) = run.commits.get(place) else { continue };

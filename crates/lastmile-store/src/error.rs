@@ -148,6 +148,11 @@ impl StoreError {
         Self::Engine { doing, source: Box::new(source) }
     }
 
+    /// Whether what is stored cannot be read or contradicts itself, while the storage works.
+    pub(crate) const fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::BadBatch(_))
+    }
+
     /// Says that stored data contradicts itself.
     pub(crate) fn damaged(what: impl Into<String>) -> Self {
         Self::Damaged { what: what.into() }

@@ -1,13 +1,12 @@
-//! What a sync session reads and writes besides batches: vectors, outgoing runs, seals, receipts.
+//! What a sync session reads: outgoing runs, positions, seals.
 
 use std::collections::BTreeSet;
 
-use lastmile_log::{Entry, Receipt, Seal, Segment, Vector};
+use lastmile_log::{Commit, Entry, MAX_RAW, PackError, Seal, Segment, pack, raw_size};
 use lastmile_model::{AuthorId, ChainHash, Scope};
 
 use crate::StoreError;
-use crate::index::Piece;
-use crate::storage::{Durability, StoredReceipt};
+use crate::storage::StoredSeal;
 use crate::store::Store;
 
 /// The key under which the relay's current epoch stands in the settings.
@@ -20,27 +19,32 @@ pub struct Outgoing {
     pub last: u64,
     /// The packed commits.
     pub packed: Vec<u8>,
-    /// The seal of its last commit.
+    /// The seal of its last commit; none where only that of a later batch vouches for it.
     pub seals: Vec<Seal>,
 }
 
 /// A segment and positions on its path: commit numbers with their chain hashes.
 pub type SegmentPath = (Segment, Vec<(u64, ChainHash)>);
 
-/// What of an author's own work the relay has not receipted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Unsent {
-    /// Commits.
-    pub commits: u64,
-    /// Changes in them.
-    pub changes: u64,
+/// Packs as many of these commits as a batch holds; returns the number of the last as well.
+fn pack_prefix(commits: &[Commit]) -> Result<(Vec<u8>, u64), StoreError> {
+    let mut some = commits;
+    loop {
+        let last = some.last().map_or(0, |commit| commit.header.seq);
+        match pack(&some.iter().collect::<Vec<_>>()) {
+            Ok(packed) => return Ok((packed, last)),
+            Err(PackError::OutOfBounds { .. }) if some.len() > 1 => some = some.split_at(some.len() / 2).0,
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 impl Store {
     /// Reads batches along the path of a segment, from the author's first commit through its parents to the segment's head: those
     /// after commit `after`, up to about this many bytes, at least one. Returns whether nothing lies beyond them.
     ///
-    /// Each batch ends with a sealed commit; one that begins earlier or ends later than asked may be among them.
+    /// Each batch ends with a sealed commit, unless so much lies between two seals that it takes several; one that begins earlier or
+    /// ends later than asked may be among them.
     ///
     /// # Errors
     /// When the storage fails or what it holds does not verify: rot must not travel.
@@ -93,7 +97,8 @@ impl Store {
     }
 
     /// Reads one batch that holds commit `next` of a path and ends with a sealed one: the stored run as it is, or, where a fork cuts
-    /// through it, commits joined up to the next seal.
+    /// through it, commits joined up to the next seal. Where these are more than a batch holds it ends before, without a seal: the
+    /// one that ends a later batch vouches for it.
     fn batch_from(
         &mut self,
         scope: &Scope,
@@ -103,35 +108,44 @@ impl Store {
     ) -> Result<Outgoing, StoreError> {
         let missing = |seq: u64| StoreError::damaged(format!("commit {seq} of a log is missing"));
         let range = |seq: u64| path.iter().find(|(_, low, high)| (*low..=*high).contains(&seq)).copied();
-        let mut commits = Vec::new();
+        let mut commits: Vec<Commit> = Vec::new();
+        let mut bytes = 0usize;
         let mut at = next;
         loop {
             let (strand, _, high) = range(at).ok_or_else(|| missing(at))?;
             let run = self.archive.run(self.storage.as_ref(), strand, at)?;
             let end = run.last().min(high);
             let seal = self.storage.last_seal(strand, at, end)?;
+            if seal.as_ref().is_some_and(|seal| run.chain_of(seal.seq) != Some(seal.chain)) {
+                return Err(StoreError::damaged(format!("a log holds other commits than the seal up to {end} says")));
+            }
             let upto = seal.as_ref().map_or(end, |seal| seal.seq);
-            let whole = commits.is_empty() && upto == run.last();
-            if !whole {
-                commits.extend(
-                    (at..=upto).filter_map(|seq| run.to_commit(usize::try_from(seq.saturating_sub(run.first)).ok()?)),
-                );
-            }
-            if let Some(seal) = seal {
-                if run.chain_of(seal.seq) != Some(seal.chain) {
-                    return Err(StoreError::damaged(format!("commit {} of a log is not what its seal says", seal.seq)));
+            let vouched = |seal: StoredSeal| Seal {
+                scope: scope.clone(),
+                author,
+                seq: seal.seq,
+                chain: seal.chain,
+                signature: seal.signature,
+            };
+            if commits.is_empty() && upto == run.last() && seal.is_some() {
+                let packed = self.storage.blob_with(strand, at)?.ok_or_else(|| missing(at))?.packed;
+                if raw_size(&packed).is_some_and(|size| size <= MAX_RAW as u64) {
+                    return Ok(Outgoing { last: upto, packed, seals: seal.map(vouched).into_iter().collect() });
                 }
-                let packed = if whole {
-                    self.storage.blob_with(strand, at)?.ok_or_else(|| missing(at))?.packed
-                } else {
-                    lastmile_log::pack(&commits.iter().collect::<Vec<_>>())?
-                };
-                let (seq, chain, signature) = (seal.seq, seal.chain, seal.signature);
-                let seal = Seal { scope: scope.clone(), author, seq, chain, signature };
-                return Ok(Outgoing { last: seq, packed, seals: vec![seal] });
             }
-            if whole {
-                commits.extend((0..run.commits.len()).filter_map(|place| run.to_commit(place)));
+            let place = |seq: u64| usize::try_from(seq.saturating_sub(run.first)).ok();
+            for commit in (at..=upto).filter_map(|seq| run.to_commit(place(seq)?)) {
+                bytes = commit.bodies.iter().flatten().map(Vec::len).fold(bytes, usize::saturating_add);
+                commits.push(commit);
+            }
+            // No use in reading on when it is too much already.
+            if seal.is_some() || bytes > MAX_RAW {
+                let (packed, last) = pack_prefix(&commits)?;
+                return Ok(Outgoing {
+                    last,
+                    packed,
+                    seals: seal.filter(|seal| seal.seq == last).map(vouched).into_iter().collect(),
+                });
             }
             at = upto.saturating_add(1);
         }
@@ -167,14 +181,9 @@ impl Store {
     /// # Errors
     /// When the storage fails.
     pub fn pending_heads(&self, scope: &Scope) -> Result<Vec<Entry>, StoreError> {
-        let no = self.index.scope_no(scope);
-        let pendings = self.storage.pendings()?;
-        let entry = |one: &crate::storage::Pending| Entry {
-            segment: Segment::trunk(one.author),
-            seq: one.last,
-            chain: one.chain,
-        };
-        Ok(pendings.iter().filter(|one| Some(one.scope) == no).map(entry).collect())
+        let Some(no) = self.index.scope_no(scope) else { return Ok(Vec::new()) };
+        let heads = self.storage.pending_heads(Some(no))?.into_iter();
+        Ok(heads.map(|one| Entry { segment: Segment::trunk(one.author), seq: one.last, chain: one.chain }).collect())
     }
 
     /// The heads that receipts may be signed for: of each branch of an author held here, the sealed head.
@@ -182,26 +191,6 @@ impl Store {
     pub fn sealed_heads(&self, scope: &Scope, author: AuthorId) -> Vec<(u64, ChainHash)> {
         let Some(no) = self.index.scope_no(scope) else { return Vec::new() };
         self.index.strands_of(no, author).map(|strand| (strand.sealed, strand.sealed_chain)).collect()
-    }
-
-    /// Reads the receipts kept for an author's log in a scope, of the current epoch.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub fn receipts_of(&self, scope: &Scope, author: AuthorId) -> Result<Vec<Receipt>, StoreError> {
-        let (Some(no), Some(epoch)) = (self.index.scope_no(scope), self.epoch()?) else { return Ok(Vec::new()) };
-        let stored = self.storage.receipts()?;
-        let wanted = stored.into_iter().filter(|one| one.scope == no && one.author == author && one.epoch == epoch);
-        Ok(wanted
-            .map(|one| Receipt {
-                epoch,
-                scope: scope.clone(),
-                author,
-                seq: one.seq,
-                chain: one.chain,
-                signature: one.signature,
-            })
-            .collect())
     }
 
     /// Lists the numbers and chain hashes an author's seals vouch for, all branches together, lowest first.
@@ -255,126 +244,5 @@ impl Store {
     /// When the storage fails.
     pub fn epoch(&self) -> Result<Option<AuthorId>, StoreError> {
         Ok(self.storage.meta(EPOCH)?.and_then(|bytes| AuthorId::from_slice(&bytes)))
-    }
-
-    /// Keeps receipts whose signatures verify; returns how many did.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub fn add_receipts(&mut self, receipts: &[Receipt]) -> Result<usize, StoreError> {
-        let Some(trust) = &self.index.trust else { return Ok(0) };
-        let deployment = *trust.deployment();
-        let valid: Vec<&Receipt> = receipts
-            .iter()
-            .filter(|receipt| {
-                trust.is_office(receipt.epoch)
-                    && trust.public_key(receipt.epoch).is_some_and(|public| receipt.verify(&public, &deployment))
-            })
-            .collect();
-        if valid.is_empty() {
-            return Ok(0);
-        }
-        self.transaction(Durability::Full, |store| {
-            for receipt in &valid {
-                let Some(scope) = store.index.scope_no(&receipt.scope) else { continue };
-                store.storage.put_receipt(&StoredReceipt {
-                    scope,
-                    author: receipt.author,
-                    epoch: receipt.epoch,
-                    seq: receipt.seq,
-                    chain: receipt.chain,
-                    signature: receipt.signature,
-                })?;
-            }
-            Ok(valid.len())
-        })
-    }
-
-    /// What the relay of the current epoch has receipted of a scope, by segment.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub fn receipted(&mut self, scope: &Scope) -> Result<Vector, StoreError> {
-        let mut vector = Vector::default();
-        let (Some(no), Some(epoch)) = (self.index.scope_no(scope), self.epoch()?) else { return Ok(vector) };
-        let receipts = self.storage.receipts()?;
-        for piece in self.index.pieces_of_scope(no) {
-            let mut best: Option<(u64, ChainHash)> = None;
-            for receipt in receipts.iter().filter(|receipt| {
-                receipt.scope == no && receipt.epoch == epoch && receipt.author == piece.segment.author
-            }) {
-                let inside = receipt.seq >= piece.first && receipt.seq <= piece.last;
-                if inside
-                    && best.is_none_or(|(seq, _)| seq < receipt.seq)
-                    && self.archive.chain_at(self.storage.as_ref(), piece.strand, receipt.seq)? == receipt.chain
-                {
-                    best = Some((receipt.seq, receipt.chain));
-                }
-            }
-            // A receipt on a later piece of the same strand covers this one whole.
-            if best.is_none() && self.receipt_covers(no, epoch, &receipts, &piece)? {
-                best = Some((piece.last, piece.chain));
-            }
-            if let Some((seq, chain)) = best {
-                vector.insert(piece.segment, seq, chain);
-            }
-        }
-        Ok(vector)
-    }
-
-    fn receipt_covers(
-        &mut self,
-        scope: u32,
-        epoch: AuthorId,
-        receipts: &[StoredReceipt],
-        piece: &Piece,
-    ) -> Result<bool, StoreError> {
-        for receipt in receipts.iter().filter(|receipt| {
-            receipt.scope == scope
-                && receipt.epoch == epoch
-                && receipt.author == piece.segment.author
-                && receipt.seq > piece.last
-        }) {
-            for strand in self.index.strands_of(scope, piece.segment.author) {
-                let through =
-                    self.index.path(strand).iter().any(|(no, _, last)| *no == piece.strand && *last >= piece.last);
-                if through
-                    && let Some(holder) = self.index.holder(strand, receipt.seq)
-                    && self.archive.chain_at(self.storage.as_ref(), holder, receipt.seq)? == receipt.chain
-                {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
-    }
-
-    /// What of an author's own work is not receipted by the current epoch.
-    ///
-    /// # Errors
-    /// When the storage fails or what it holds does not verify.
-    pub fn unsent(&mut self, author: AuthorId) -> Result<Unsent, StoreError> {
-        let mut unsent = Unsent::default();
-        let scopes: Vec<(u32, Scope)> = self.index.scopes.iter().map(|(no, scope)| (*no, scope.clone())).collect();
-        for (no, scope) in scopes {
-            let receipted = self.receipted(&scope)?;
-            // Branches of the same author were made by copies of this device and came from elsewhere.
-            let own = self.index.strands_of(no, author).filter(|strand| strand.parent.is_none());
-            let strands: Vec<(u32, u64, u64)> = own.map(|strand| (strand.no, strand.first, strand.head)).collect();
-            for (strand, first, head) in strands {
-                let pieces = self.index.pieces(self.index.strand(strand)?);
-                let done = pieces.iter().filter_map(|piece| receipted.get(&piece.segment)).map(|(seq, _)| seq).max();
-                let mut next = done.map_or(first, |seq| seq.saturating_add(1)).max(first);
-                while next <= head {
-                    let run = self.archive.run(self.storage.as_ref(), strand, next)?;
-                    for commit in run.commits.iter().filter(|commit| commit.header.seq >= next) {
-                        unsent.commits = unsent.commits.saturating_add(1);
-                        unsent.changes = unsent.changes.saturating_add(commit.header.changes.len() as u64);
-                    }
-                    next = run.last().saturating_add(1);
-                }
-            }
-        }
-        Ok(unsent)
     }
 }

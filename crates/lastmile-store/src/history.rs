@@ -11,8 +11,8 @@ use crate::index::Index;
 use crate::judge::Held;
 use crate::storage::{Position, Storage};
 
-/// The most bytes a stored run of commits unpacks to.
-pub(crate) const MAX_RAW: usize = 16 << 20;
+/// The most bytes a stored run of commits unpacks to: replicas of the first versions took twice what a batch may have now.
+pub(crate) const MAX_STORED: usize = 16 << 20;
 
 /// How many unpacked runs a handle keeps, and how many bytes of changes they hold together at most.
 const KEPT: usize = 256;
@@ -102,7 +102,7 @@ impl Archive {
         let blob = storage
             .blob_with(strand, seq)?
             .ok_or_else(|| StoreError::damaged(format!("commit {seq} of log {strand} is missing")))?;
-        let run = Arc::new(unpack(&blob.packed, MAX_RAW)?);
+        let run = Arc::new(unpack(&blob.packed, MAX_STORED)?);
         if run.first != blob.first || run.last() != blob.last {
             return Err(StoreError::damaged(format!("a run of log {strand} has other commits than its label says")));
         }

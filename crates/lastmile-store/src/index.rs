@@ -72,26 +72,23 @@ impl Index {
                 fresh.certificates = std::mem::take(&mut self.certificates);
             }
             let mut trust = known.unwrap_or_else(|| Trust::new(deployment));
+            let mut new = Vec::new();
             for bytes in storage.certificates()? {
                 if !fresh.certificates.contains(&bytes) {
-                    let certificate =
-                        Certificate::decode(&bytes).map_err(|_| StoreError::damaged("a stored certificate"))?;
-                    trust.add(certificate);
+                    new.push(Certificate::decode(&bytes).map_err(|_| StoreError::damaged("a stored certificate"))?);
                     fresh.certificates.insert(bytes);
                 }
             }
+            trust.restore(new);
             fresh.trust = Some(trust);
         }
         *self = fresh;
         Ok(())
     }
 
-    /// Keeps a certificate that is stored as these bytes.
-    pub fn trust_certificate(&mut self, bytes: Vec<u8>, certificate: Certificate) {
-        if let Some(trust) = &mut self.trust {
-            trust.add(certificate);
-            self.certificates.insert(bytes);
-        }
+    /// Notes that a certificate, which `trust` knows, is stored as these bytes.
+    pub fn note_stored(&mut self, bytes: Vec<u8>) {
+        self.certificates.insert(bytes);
     }
 
     /// Reads everything for another handle on the same storage, without verifying again what this one has verified.

@@ -1,25 +1,20 @@
 //! Batches from outside: verified, appended as they came, acknowledged only after the commit.
 
-use std::collections::BTreeSet;
+mod pending;
 
-use lastmile_log::{BadBatch, Entry, Seal, UnpackedBatch, Unreadable, unpack};
+use lastmile_log::{BadBatch, Deployment, Entry, MAX_RAW, PackedRun, Seal, UnpackedBatch, Unreadable, unpack};
 use lastmile_model::{AuthorId, ChainHash, Scope};
 
 use crate::StoreError;
 use crate::attach::{Attach, attach};
-use crate::history::MAX_RAW;
 use crate::judge::Held;
-use crate::storage::{Cut, Durability, Pending, Position, StoredSeal, Strand};
+use crate::storage::{Cut, Durability, Position, StoredSeal, Strand};
 use crate::store::Store;
+
+pub use pending::{MAX_PENDING_BATCHES, MAX_PENDING_BYTES, MAX_PENDING_IN_SCOPE, MAX_PENDING_RAW};
 
 /// The most branches of one author in one scope that a replica takes on by itself.
 pub const MAX_BRANCHES: usize = 8;
-
-/// The most bytes of batches without a seal that are kept per author and scope.
-pub const MAX_PENDING_BYTES: usize = 2 << 20;
-
-/// The most batches without a seal that are kept per author and scope.
-pub const MAX_PENDING_BATCHES: usize = 64;
 
 /// A batch as a peer sent it.
 #[derive(Debug, Clone)]
@@ -66,8 +61,23 @@ pub enum Fate {
     BadSeal,
     /// The author has too many branches; the office must decide.
     TooManyBranches,
+    /// It lacks the bytes of a change that no erasure known here names. The chain would verify without them, so a carrier could
+    /// keep a colleague's work from everyone after it: an erasure comes before the stubs that it makes.
+    Withheld,
     /// The bytes are no batch.
     Malformed(BadBatch),
+}
+
+impl Fate {
+    /// The fate of a batch together with what was appended before it for its sake.
+    const fn and(self, later: Self) -> Self {
+        match (self, later) {
+            (Self::Appended { commits, changes }, Self::Appended { commits: more, changes: further }) => {
+                Self::Appended { commits: commits.saturating_add(more), changes: changes.saturating_add(further) }
+            }
+            (_, later) => later,
+        }
+    }
 }
 
 /// What became of a batch, and of whose log.
@@ -90,11 +100,36 @@ impl Outcome {
     }
 }
 
-/// A batch that was read, with the highest of its commits that a valid seal vouches for.
+/// A batch that was read.
 struct Verified {
     batch: UnpackedBatch,
-    packed: Vec<u8>,
+    /// Its packed bytes, where they are still what it holds.
+    packed: Option<Vec<u8>>,
+    /// The highest valid seal that vouches for commits of it: at one of them, or later in the log that it is a part of.
     seal: Option<Seal>,
+}
+
+/// What the seals that came with a batch say.
+enum Vouched {
+    /// This one is valid and vouches for commits of the batch.
+    Sealed(Seal),
+    /// Nothing yet: those there are vouch for other commits of the log.
+    NotYet,
+    /// One that should vouch for it does not.
+    Wrong,
+}
+
+fn vouched(batch: &UnpackedBatch, seals: &[Seal], public: &[u8; 32], deployment: &Deployment) -> Vouched {
+    let of_log = |seal: &Seal| seal.scope == batch.scope && seal.author == batch.author;
+    let stands = |seal: &&Seal| of_log(seal) && batch.chain_of(seal.seq) == Some(seal.chain);
+    let mut candidates: Vec<&Seal> = seals.iter().filter(stands).collect();
+    candidates.sort_by_key(|seal| std::cmp::Reverse(seal.seq));
+    let elsewhere = |seal: &Seal| of_log(seal) && !(batch.first..=batch.last()).contains(&seal.seq);
+    match candidates.into_iter().find(|seal| seal.verify(public, deployment)) {
+        Some(seal) => Vouched::Sealed(seal.clone()),
+        None if seals.iter().all(elsewhere) => Vouched::NotYet,
+        None => Vouched::Wrong,
+    }
 }
 
 impl Store {
@@ -151,24 +186,18 @@ impl Store {
         let Some(public) = trust.public_key(batch.author) else {
             return Ok(Outcome::refused(log, Fate::UnknownAuthor));
         };
-        let deployment = trust.deployment();
-        let covers = |seal: &&Seal| {
-            seal.scope == batch.scope && seal.author == batch.author && batch.chain_of(seal.seq) == Some(seal.chain)
+        let seal = match vouched(&batch, &incoming.seals, &public, trust.deployment()) {
+            Vouched::Sealed(seal) => Some(seal),
+            Vouched::NotYet => None,
+            Vouched::Wrong => {
+                if let Some(scope) = self.index.scope_no(&batch.scope) {
+                    self.storage.remove_pending(scope, batch.author)?;
+                }
+                return Ok(Outcome::refused(log, Fate::BadSeal));
+            }
         };
-        let mut candidates: Vec<&Seal> = incoming.seals.iter().filter(covers).collect();
-        candidates.sort_by_key(|seal| std::cmp::Reverse(seal.seq));
-        let seal = candidates.iter().find(|seal| seal.verify(&public, deployment)).map(|&seal| seal.clone());
-        if seal.is_none() && !incoming.seals.is_empty() && candidates.is_empty() {
-            return Ok(Outcome::refused(log, Fate::BadSeal));
-        }
-        if seal.is_none() && !candidates.is_empty() {
-            return Ok(Outcome::refused(log, Fate::BadSeal));
-        }
         let scope = self.scope_in_transaction(&batch.scope)?;
-        let Some((batch, packed)) = self.without_erased(scope, batch, incoming.packed)? else {
-            let limit = lastmile_log::MAX_RAW;
-            return Ok(Outcome::refused(log, Fate::Malformed(BadBatch::TooLarge { limit })));
-        };
+        let (batch, packed) = self.without_erased(scope, batch, incoming.packed);
         let author = batch.author;
         let (first, last) = (batch.first, batch.last());
         let chains = (batch.chain_of(first), batch.chain_of(last));
@@ -213,7 +242,7 @@ impl Store {
         Ok(None)
     }
 
-    /// Finds where the sealed part belongs and appends it.
+    /// Finds where the sealed part belongs and appends it, after what waits before it for the same seal.
     fn place(&mut self, scope: u32, verified: Verified, mode: ViewMode) -> Result<Fate, StoreError> {
         let Verified { batch, packed, seal } = verified;
         let chains: Vec<ChainHash> = batch.commits.iter().map(|commit| commit.chain).collect();
@@ -226,7 +255,23 @@ impl Store {
             Attach::Held => {
                 return self.keep_seal_of_held(scope, &batch, seal.as_ref());
             }
-            Attach::Gap { have } => return Ok(Fate::Gap { have: *have }),
+            Attach::Gap { have } => {
+                let have = *have;
+                let Some(seal) = seal else {
+                    let follows = self.waits_before(scope, &batch)? && !self.withholds(scope, &batch, batch.first);
+                    let first = batch.first;
+                    return if follows {
+                        self.keep_pending(scope, batch, packed, first)
+                    } else {
+                        Ok(Fate::Gap { have })
+                    };
+                };
+                let Some(before) = self.place_before(scope, &batch, &seal, mode)? else {
+                    return Ok(Fate::Gap { have });
+                };
+                let fate = self.place(scope, Verified { batch, packed, seal: Some(seal) }, mode)?;
+                return Ok(before.and(fate));
+            }
             Attach::OtherPast => return Ok(Fate::OtherPast),
             _ => {}
         }
@@ -234,6 +279,9 @@ impl Store {
             Attach::Extend { from, .. } | Attach::Fork { from, .. } => from,
             _ => batch.first,
         };
+        if self.withholds(scope, &batch, from) {
+            return Ok(Fate::Withheld);
+        }
         // A seal before that vouches only for what is held; the rest waits for its own.
         let Some(seal) = seal.filter(|seal| seal.seq >= from) else {
             return self.keep_pending(scope, batch, packed, from);
@@ -248,44 +296,41 @@ impl Store {
             }
             _ => self.first_strand(scope, batch.author),
         };
-        let whole = from == batch.first && seal.seq == batch.last();
-        let stored = if whole { packed } else { batch.repack(from, seal.seq)? };
-        let changes: u64 = batch
-            .commits
-            .iter()
-            .filter(|commit| (from..=seal.seq).contains(&commit.header.seq))
-            .map(|commit| commit.header.changes.len() as u64)
-            .sum();
-        strand.head = seal.seq;
-        strand.chain = seal.chain;
-        strand.sealed = seal.seq;
-        strand.sealed_chain = seal.chain;
+        // A seal beyond the batch came with the commits that follow it.
+        let (to, chain) = if seal.seq < batch.last() { (seal.seq, seal.chain) } else { (batch.last(), batch.head()) };
+        let whole = from == batch.first && to == batch.last();
+        let stored = match packed.filter(|_| whole) {
+            Some(packed) => vec![PackedRun { first: from, last: to, packed }],
+            None => batch.repack_in_runs(from, to)?,
+        };
+        let new = batch.commits.iter().filter(|commit| (from..=to).contains(&commit.header.seq));
+        let changes: u64 = new.map(|commit| commit.header.changes.len() as u64).sum();
+        (strand.head, strand.chain) = (to, chain);
+        (strand.sealed, strand.sealed_chain) = (to, chain);
         strand.changes = strand.changes.saturating_add(changes);
         let follow = mode == ViewMode::Now && strand.viewed == from.saturating_sub(1);
         if follow {
             strand.viewed = strand.head;
         }
-        self.storage.put_strand(&strand)?;
-        self.storage.put_blob(strand.no, from, seal.seq, &stored)?;
-        self.storage.put_seal(&StoredSeal {
-            strand: strand.no,
-            seq: seal.seq,
-            chain: seal.chain,
-            signature: seal.signature,
-        })?;
         let no = strand.no;
+        self.storage.put_strand(&strand)?;
+        for run in &stored {
+            self.storage.put_blob(no, run.first, run.last, &run.packed)?;
+        }
+        if seal.seq == to {
+            self.storage.put_seal(&StoredSeal { strand: no, seq: to, chain, signature: seal.signature })?;
+        }
         self.index.keep(strand);
         if follow {
-            let held = held_of(&batch, no, from, seal.seq);
+            let held = held_of(&batch, no, from, to);
             self.follow_here(scope, &held)?;
         }
-        if seal.seq < batch.last() {
-            let after = seal.seq.saturating_add(1);
-            self.keep_pending(scope, batch, Vec::new(), after)?;
-        } else if whole && !follow {
+        if to < batch.last() {
+            self.keep_pending(scope, batch, None, to.saturating_add(1))?;
+        } else if whole && !follow && stored.len() == 1 {
             self.archive.keep(no, batch);
         }
-        Ok(Fate::Appended { commits: seal.seq.saturating_sub(from).saturating_add(1), changes })
+        Ok(Fate::Appended { commits: to.saturating_sub(from).saturating_add(1), changes })
     }
 
     fn first_strand(&self, scope: u32, author: AuthorId) -> Strand {
@@ -368,66 +413,6 @@ impl Store {
             }
         }
         Ok(Fate::Held)
-    }
-
-    /// Keeps commits `from` on of a batch until a seal covers them; those before are held. A batch that another one holds whole is
-    /// not kept, and a commit that several hold counts once.
-    fn keep_pending(
-        &mut self,
-        scope: u32,
-        batch: UnpackedBatch,
-        packed: Vec<u8>,
-        from: u64,
-    ) -> Result<Fate, StoreError> {
-        let (batch, packed) = if from == batch.first {
-            (batch, packed)
-        } else {
-            let packed = batch.repack(from, batch.last())?;
-            (unpack(&packed, MAX_RAW)?, packed)
-        };
-        let author = batch.author;
-        let mut kept: Vec<(Pending, UnpackedBatch)> = Vec::new();
-        let of_author = |one: &Pending| one.scope == scope && one.author == author;
-        for pending in self.storage.pendings()?.into_iter().filter(of_author) {
-            let theirs = unpack(&pending.packed, MAX_RAW)?;
-            if theirs.chain_of(batch.last()) == Some(batch.head()) {
-                return Ok(Fate::Pending);
-            }
-            if batch.chain_of(theirs.last()) != Some(theirs.head()) {
-                kept.push((pending, theirs));
-            }
-        }
-        let bytes: usize = kept.iter().map(|(pending, _)| pending.packed.len()).sum();
-        if bytes.saturating_add(packed.len()) > MAX_PENDING_BYTES || kept.len() >= MAX_PENDING_BATCHES {
-            // A peer that sends so much without a seal is asked for it again from the sealed head.
-            return Ok(Fate::BadSeal);
-        }
-        let (first, last, chain) = (batch.first, batch.last(), batch.head());
-        kept.push((Pending { scope, author, first, last, chain, changes: 0, packed }, batch));
-        self.storage.remove_pending(scope, author)?;
-        let mut counted = BTreeSet::new();
-        for (mut pending, batch) in kept {
-            let new = batch.commits.iter().filter(|commit| counted.insert(commit.chain));
-            pending.changes = new.map(|commit| commit.header.changes.len() as u64).sum();
-            self.storage.put_pending(&pending)?;
-        }
-        Ok(Fate::Pending)
-    }
-
-    /// What waited for a seal may be covered or held by now; what is not stays.
-    fn retry_pending(&mut self, scope: u32, author: AuthorId, mode: ViewMode) -> Result<(), StoreError> {
-        let waiting: Vec<Pending> = self.storage.pendings()?;
-        let waiting: Vec<Pending> =
-            waiting.into_iter().filter(|pending| pending.scope == scope && pending.author == author).collect();
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        self.storage.remove_pending(scope, author)?;
-        for pending in waiting {
-            let batch = unpack(&pending.packed, MAX_RAW)?;
-            self.place(scope, Verified { batch, packed: pending.packed, seal: None }, mode)?;
-        }
-        Ok(())
     }
 
     /// Lets the views follow changes that arrived, then whatever verdicts among them decide.

@@ -24,6 +24,7 @@ pub mod memory;
 mod project;
 pub mod query;
 mod reader;
+mod receipts;
 pub mod search;
 mod settings;
 pub mod sqlite;
@@ -35,10 +36,14 @@ pub use authoring::{NewCommit, RUN_BYTES, RecordEdit, Saved};
 pub use counts::Counts;
 pub use erase::{Erasure, Scrubbed};
 pub use error::StoreError;
-pub use exchange::{Outgoing, SegmentPath, Unsent};
+pub use exchange::{Outgoing, SegmentPath};
 pub use follow::Touched;
-pub use ingest::{Fate, Incoming, MAX_BRANCHES, MAX_PENDING_BATCHES, MAX_PENDING_BYTES, Outcome, ViewMode};
-pub use maintain::{Finding, Rebuilt};
+pub use ingest::{
+    Fate, Incoming, MAX_BRANCHES, MAX_PENDING_BATCHES, MAX_PENDING_BYTES, MAX_PENDING_IN_SCOPE, MAX_PENDING_RAW,
+    Outcome, ViewMode,
+};
+pub use maintain::{Finding, Rebuilt, SkippedLog};
 pub use reader::{FullRecord, HistoryItem, LogStatus, OpenConflict, Origin, OwnedRow, Reader, RecordEvent, Side};
+pub use receipts::Unsent;
 pub use storage::{ChangeState, Durability};
 pub use store::{SetUp, Store};

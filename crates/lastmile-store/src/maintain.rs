@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use lastmile_log::{Certificate, Seal};
-use lastmile_model::{AuthorId, RecordId};
+use lastmile_model::{AuthorId, RecordId, Scope};
 
 use crate::StoreError;
 use crate::ingest::held_of;
@@ -30,6 +30,17 @@ pub struct Rebuilt {
     pub after: [u8; 32],
     /// How many changes were followed.
     pub changes: u64,
+}
+
+/// A log that the views cannot follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkippedLog {
+    /// The scope.
+    pub scope: Scope,
+    /// Whose log.
+    pub author: AuthorId,
+    /// What was found, without personal data.
+    pub why: String,
 }
 
 impl Store {
@@ -93,41 +104,84 @@ impl Store {
                 }
             }
         }
-        self.keep_certificates(&found)
+        // Anyone may write such a record, so only what leads to root takes room.
+        self.keep_grounded(&found, false)
     }
 
     /// Lets the views follow logs that were appended with [`ViewMode::Later`](crate::ViewMode::Later), in one transaction of about
     /// this many changes. Returns whether there is more to do.
     ///
+    /// A log that cannot be followed because stored commits do not verify stays behind until the replica is opened again, and the
+    /// others go on: [`Store::skipped`] names it.
+    ///
     /// # Errors
-    /// When the storage fails or what it holds does not verify.
+    /// When the storage fails.
     pub fn follow_views(&mut self, at_most: u64) -> Result<bool, StoreError> {
-        let behind: Vec<(bool, u32)> = self
-            .index
-            .strands
-            .values()
-            .filter(|strand| strand.viewed < strand.head)
-            .map(|strand| (!self.index.is_office(strand.author), strand.no))
-            .collect();
-        if behind.is_empty() {
-            return Ok(false);
-        }
-        // The office's logs first: what they decide then needs no second look. By scope, so that rows land together.
-        let mut order: Vec<(bool, u32, u32)> =
-            behind.iter().filter_map(|(late, no)| Some((*late, self.index.strands.get(no)?.scope, *no))).collect();
-        order.sort_unstable();
-        self.transaction(Durability::Refetchable, |store| {
-            let mut done = 0u64;
-            for (_, scope, no) in order {
-                while store.index.strand(no)?.viewed < store.index.strand(no)?.head {
-                    if done >= at_most {
-                        return Ok(true);
-                    }
-                    done = done.saturating_add(store.follow_run(scope, no)?);
-                }
+        loop {
+            let order = self.behind();
+            if order.is_empty() {
+                return Ok(false);
             }
-            Ok(false)
-        })
+            let mut under_way = None;
+            let followed =
+                self.transaction(Durability::Refetchable, |store| store.follow_some(&order, at_most, &mut under_way));
+            match (followed, under_way) {
+                (Err(error), Some(no)) if error.is_unreadable() => {
+                    self.skipped.insert(no, (error.to_string(), false));
+                }
+                (followed, _) => return followed,
+            }
+        }
+    }
+
+    /// The logs that the views do not show whole: the office's first, since what they decide then needs no second look; then by
+    /// scope, so that rows land together.
+    fn behind(&self) -> Vec<(bool, u32, u32)> {
+        let strands = self.index.strands.values();
+        let behind = strands.filter(|strand| strand.viewed < strand.head && !self.skipped.contains_key(&strand.no));
+        let mut order: Vec<(bool, u32, u32)> =
+            behind.map(|strand| (!self.index.is_office(strand.author), strand.scope, strand.no)).collect();
+        order.sort_unstable();
+        order
+    }
+
+    fn follow_some(
+        &mut self,
+        order: &[(bool, u32, u32)],
+        at_most: u64,
+        under_way: &mut Option<u32>,
+    ) -> Result<bool, StoreError> {
+        let mut done = 0u64;
+        for &(_, scope, no) in order {
+            *under_way = Some(no);
+            while self.index.strand(no)?.viewed < self.index.strand(no)?.head {
+                if done >= at_most {
+                    return Ok(true);
+                }
+                done = done.saturating_add(self.follow_run(scope, no)?);
+            }
+        }
+        *under_way = None;
+        Ok(false)
+    }
+
+    /// The logs that the views cannot follow, and why, since this replica was opened.
+    pub fn skipped(&self) -> impl Iterator<Item = SkippedLog> {
+        self.skipped.iter().filter_map(|(no, (why, _))| self.skipped_log(*no, why))
+    }
+
+    /// Those of them that no call has named yet: to be logged once.
+    pub fn take_skipped(&mut self) -> Vec<SkippedLog> {
+        let new = self.skipped.iter().filter(|(_, (_, told))| !told);
+        let new = new.filter_map(|(no, (why, _))| self.skipped_log(*no, why)).collect();
+        self.skipped.values_mut().for_each(|(_, told)| *told = true);
+        new
+    }
+
+    fn skipped_log(&self, no: u32, why: &str) -> Option<SkippedLog> {
+        let strand = self.index.strands.get(&no)?;
+        let scope = self.index.scopes.get(&strand.scope)?.clone();
+        Some(SkippedLog { scope, author: strand.author, why: why.to_owned() })
     }
 
     /// Lets the views follow the next run of a log; returns how many changes it holds.
@@ -226,13 +280,18 @@ impl Store {
             }
             self.check_seals(strand, &name, &mut findings)?;
         }
-        let counts = self.reader()?.counts(None)?;
-        let held = counts.held().saturating_sub(counts.pending);
-        if held != total {
-            findings.push(Finding {
-                kind: "counts",
-                text: format!("{total} changes are held, their states add up to {held}"),
-            });
+        match self.reader()?.counts(None) {
+            Ok(counts) => {
+                let held = counts.held().saturating_sub(counts.pending);
+                if held != total {
+                    let text = format!("{total} changes are held, their states add up to {held}");
+                    findings.push(Finding { kind: "counts", text });
+                }
+            }
+            Err(error) if error.is_unreadable() => {
+                findings.push(Finding { kind: "counts", text: format!("the changes held cannot be counted: {error}") });
+            }
+            Err(error) => return Err(error),
         }
         Ok(findings)
     }

@@ -16,8 +16,8 @@ use lastmile_model::{AuthorId, Catalogue, RecordId, Scope};
 use crate::columns::ViewTable;
 use crate::query::Query;
 use crate::storage::{
-    Blob, Cell, Cut, Durability, Erased, Odd, Pending, Position, RowHead, Storage, StoredReceipt, StoredSeal, Strand,
-    ViewRow, Visitor,
+    Blob, Cell, Cut, Durability, Erased, Odd, Pending, PendingHead, Position, RowHead, Storage, StoredReceipt,
+    StoredSeal, Strand, ViewRow, Visitor,
 };
 use crate::{StoreError, columns};
 use log::Logs;
@@ -299,16 +299,27 @@ impl Storage for MemoryStorage {
         self.change_logs("writing a receipt", |logs| logs.put_receipt(receipt))
     }
 
-    fn receipts(&self) -> Result<Vec<StoredReceipt>, StoreError> {
-        Ok(self.tables().logs.receipts())
+    fn remove_receipt(&mut self, receipt: &StoredReceipt) -> Result<(), StoreError> {
+        self.change_logs("removing a receipt", |logs| {
+            logs.remove_receipt(receipt);
+            Ok(())
+        })
+    }
+
+    fn receipts(&self, scope: Option<u32>) -> Result<Vec<StoredReceipt>, StoreError> {
+        Ok(self.tables().logs.receipts(scope))
     }
 
     fn put_pending(&mut self, pending: &Pending) -> Result<(), StoreError> {
         self.change_logs("keeping a pending batch", |logs| logs.put_pending(pending))
     }
 
-    fn pendings(&self) -> Result<Vec<Pending>, StoreError> {
-        Ok(self.tables().logs.pendings())
+    fn pending_heads(&self, scope: Option<u32>) -> Result<Vec<PendingHead>, StoreError> {
+        Ok(self.tables().logs.pending_heads(scope))
+    }
+
+    fn pendings_of(&self, scope: u32, author: AuthorId) -> Result<Vec<Pending>, StoreError> {
+        Ok(self.tables().logs.pendings_of(scope, author))
     }
 
     fn remove_pending(&mut self, scope: u32, author: AuthorId) -> Result<(), StoreError> {

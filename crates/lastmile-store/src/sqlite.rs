@@ -22,10 +22,11 @@ use crate::StoreError;
 use crate::columns::ViewTable;
 use crate::query::Query;
 use crate::storage::{
-    Blob, Cell, Cut, Durability, Erased, Odd, Pending, Position, RowHead, Storage, StoredReceipt, StoredSeal, Strand,
-    ViewRow, Visitor,
+    Blob, Cell, Cut, Durability, Erased, Odd, Pending, PendingHead, Position, RowHead, Storage, StoredReceipt,
+    StoredSeal, Strand, ViewRow, Visitor,
 };
 
+pub(crate) use open::connect_writer;
 pub use open::{OpenOptions, open};
 
 /// How long emptying the write-ahead log waits for readers: the one writer should not stand still.
@@ -240,16 +241,24 @@ impl Storage for SqliteStorage {
         self.write_receipt(receipt)
     }
 
-    fn receipts(&self) -> Result<Vec<StoredReceipt>, StoreError> {
-        self.read_receipts()
+    fn remove_receipt(&mut self, receipt: &StoredReceipt) -> Result<(), StoreError> {
+        self.delete_receipt(receipt)
+    }
+
+    fn receipts(&self, scope: Option<u32>) -> Result<Vec<StoredReceipt>, StoreError> {
+        self.read_receipts(scope)
     }
 
     fn put_pending(&mut self, pending: &Pending) -> Result<(), StoreError> {
         self.write_pending(pending)
     }
 
-    fn pendings(&self) -> Result<Vec<Pending>, StoreError> {
-        self.read_pendings()
+    fn pending_heads(&self, scope: Option<u32>) -> Result<Vec<PendingHead>, StoreError> {
+        self.read_pending_heads(scope)
+    }
+
+    fn pendings_of(&self, scope: u32, author: AuthorId) -> Result<Vec<Pending>, StoreError> {
+        self.read_pendings(scope, author)
     }
 
     fn remove_pending(&mut self, scope: u32, author: AuthorId) -> Result<(), StoreError> {

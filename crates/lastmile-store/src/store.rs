@@ -1,9 +1,9 @@
 //! The one writer of a replica.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lastmile_log::{Certificate, Deployment, Trust, Vector};
+use lastmile_log::{Certificate, Deployment, Standing, Trust, Vector};
 use lastmile_model::{AuthorId, Catalogue, Scope};
 
 use crate::StoreError;
@@ -41,6 +41,8 @@ pub struct Store {
     pub(crate) archive: Archive,
     pub(crate) verdicts: Verdicts,
     pub(crate) touched: TouchedRows,
+    /// Strands that the views cannot follow, why, and whether somebody was told.
+    pub(crate) skipped: BTreeMap<u32, (String, bool)>,
     pub(crate) last_hlc: u64,
     /// Whether the picture in memory may be ahead of what is stored.
     stale: bool,
@@ -73,6 +75,7 @@ impl Store {
             archive: Archive::default(),
             verdicts,
             touched: TouchedRows::default(),
+            skipped: BTreeMap::new(),
             last_hlc: 0,
             stale: false,
         })
@@ -163,15 +166,26 @@ impl Store {
 
     /// Keeps certificates inside a transaction.
     pub(crate) fn keep_certificates(&mut self, certificates: &[Certificate]) -> Result<(), StoreError> {
-        let Some(deployment) = self.index.trust.as_ref().map(|trust| *trust.deployment()) else { return Ok(()) };
+        self.keep_grounded(certificates, true)
+    }
+
+    /// Keeps certificates inside a transaction: those that count and, where wanted, those that wait for their issuer's. Any others
+    /// that wait are known until this handle is closed, and kept once they count.
+    pub(crate) fn keep_grounded(&mut self, certificates: &[Certificate], waiting: bool) -> Result<(), StoreError> {
         let mut raised = BTreeSet::new();
         for certificate in certificates {
-            let (author, bytes) = (certificate.author(&deployment), certificate.encode());
-            self.storage.put_certificate(author, &bytes)?;
-            let before = self.index.is_office(author);
-            self.index.trust_certificate(bytes, certificate.clone());
-            if self.index.is_office(author) != before {
-                raised.insert(author);
+            let Some(trust) = &mut self.index.trust else { return Ok(()) };
+            let deployment = *trust.deployment();
+            let before = trust.is_office(certificate.author(&deployment));
+            let (standing, counting) = trust.admit(certificate.clone());
+            if trust.is_office(certificate.author(&deployment)) != before {
+                raised.insert(certificate.author(&deployment));
+            }
+            let this = standing == Standing::Certified || (waiting && standing == Standing::Waiting);
+            for kept in counting.iter().chain(Some(certificate).filter(|_| this)) {
+                let bytes = kept.encode();
+                self.storage.put_certificate(kept.author(&deployment), &bytes)?;
+                self.index.note_stored(bytes);
             }
         }
         self.apply_office(&raised)

@@ -73,12 +73,11 @@ impl Source for &Commit {
     }
 }
 
-/// A commit of a batch without the changes that were erased.
+/// A commit of a batch.
 struct InBatch<'b> {
     batch: &'b UnpackedBatch,
     place: usize,
     header: &'b CommitHeader,
-    erased: &'b dyn Fn(&ChangeEntry) -> bool,
 }
 
 impl Source for InBatch<'_> {
@@ -87,8 +86,7 @@ impl Source for InBatch<'_> {
     }
 
     fn body(&self, change: usize) -> Option<&[u8]> {
-        let entry = self.header.changes.get(change)?;
-        if (self.erased)(entry) { None } else { self.batch.body(self.place, change) }
+        self.batch.body(self.place, change)
     }
 
     fn bodies(&self) -> usize {
@@ -105,19 +103,11 @@ pub fn pack(commits: &[&Commit]) -> Result<Vec<u8>, PackError> {
 }
 
 /// Packs commits of an unpacked batch by their places.
-pub(super) fn pack_places(
-    batch: &UnpackedBatch,
-    places: Range<usize>,
-    erased: &dyn Fn(&ChangeEntry) -> bool,
-) -> Result<Vec<u8>, PackError> {
+pub(super) fn pack_places(batch: &UnpackedBatch, places: Range<usize>) -> Result<Vec<u8>, PackError> {
     let first = places.start;
     let commits = batch.commits.get(places).ok_or(PackError::Empty)?;
-    pack_sources((0..commits.len()).zip(commits).map(|(index, commit)| InBatch {
-        batch,
-        place: first + index,
-        header: &commit.header,
-        erased,
-    }))
+    let commits = (0..commits.len()).zip(commits);
+    pack_sources(commits.map(|(index, commit)| InBatch { batch, place: first + index, header: &commit.header }))
 }
 
 fn pack_sources<S: Source>(commits: impl ExactSizeIterator<Item = S> + Clone) -> Result<Vec<u8>, PackError> {

@@ -73,9 +73,15 @@ pub fn unpack(packed: &[u8], limit_raw: usize) -> Result<UnpackedBatch, BadBatch
     unpacker.batch(scope, author, first, prev, count)
 }
 
+/// How many bytes a packed batch says that it inflates to, without inflating it.
+#[must_use]
+pub fn raw_size(packed: &[u8]) -> Option<u64> {
+    zstd::zstd_safe::get_frame_content_size(packed).ok().flatten()
+}
+
 /// Inflates one frame that states its size, so that nothing is allocated beyond the limit whatever it holds.
 fn inflate(packed: &[u8], limit: usize) -> Result<Vec<u8>, BadBatch> {
-    let stated = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten().ok_or(BadBatch::NotZstd)?;
+    let stated = raw_size(packed).ok_or(BadBatch::NotZstd)?;
     let size = usize::try_from(stated).ok().filter(|&size| size <= limit).ok_or(BadBatch::TooLarge { limit })?;
     if zstd::zstd_safe::find_frame_compressed_size(packed) != Ok(packed.len()) {
         return Err(BadBatch::NotZstd);

@@ -170,3 +170,29 @@ fn only_so_many_wait() {
     assert_eq!(trust.add(by_root(2)), Standing::Certified);
     assert!(trust.public_key(author(3)).is_some_and(|public| public == key(3).public()), "the one genuine among them");
 }
+
+/// Kept in the order of their authors, a city's devices may all stand before the office that certified them.
+#[test]
+fn what_was_kept_is_taken_again_in_any_order() {
+    let mut device = by_office(3, 2);
+    let mut kept: Vec<Certificate> = (1..MAX_WAITING + 3)
+        .map(|number| {
+            device.from_ms = i64::try_from(number).unwrap();
+            device.clone()
+        })
+        .collect();
+    kept.push(by_office(4, 2));
+    kept.push(by_predecessor(5, 4));
+    kept.push(by_root(2));
+    let mut trust = Trust::new(deployment());
+    trust.restore(kept.clone());
+    assert!(trust.public_key(author(4)).is_some() && trust.public_key(author(5)).is_some());
+    // While the office is not known they wait, all of them.
+    kept.pop();
+    let mut early = Trust::new(deployment());
+    early.restore(kept);
+    assert_eq!(early.authors().count(), 0);
+    let (standing, counting) = early.admit(by_root(2));
+    assert_eq!((standing, counting), (Standing::Certified, vec![by_root(2), by_office(4, 2), by_predecessor(5, 4)]));
+    assert_eq!(picture(&early), picture(&trust));
+}

@@ -81,6 +81,24 @@ fn commits_have_bounds() {
     assert!(unpack(&packed(&many[..8]), MAX_RAW).is_ok());
 }
 
+/// A stub is longer than a few bytes that no version understands.
+#[test]
+fn what_outgrows_a_batch_is_packed_in_runs() {
+    let scope: Scope = "city:4301".parse().unwrap();
+    let mut short = opaque(MAX_CHANGES, 1);
+    short.parts.iter_mut().for_each(|part| part.deps = (0..7).map(|dep| [dep; 32]).collect());
+    let log = commits(AUTHOR, &scope, 0, &vec![short; 125]);
+    let batch = unpack(&packed(&log), MAX_RAW).unwrap();
+    let stubs = batch.clone().without(&|_| true);
+    assert_eq!((stubs.head(), stubs.body(3, 1)), (batch.head(), None));
+    assert!(matches!(stubs.repack(1, 125), Err(PackError::OutOfBounds { .. })));
+    let runs = stubs.repack_in_runs(1, 125).unwrap();
+    assert_eq!(runs.iter().map(|run| (run.first, run.last)).collect::<Vec<_>>(), [(1, 63), (64, 125)]);
+    let halves: Vec<_> = runs.iter().map(|run| unpack(&run.packed, MAX_RAW).unwrap()).collect();
+    assert_eq!((halves[1].prev, halves[1].head()), (halves[0].head(), batch.head()));
+    assert_eq!(batch.repack_in_runs(4, 9).unwrap().len(), 1);
+}
+
 #[test]
 fn seals_vouch_for_one_place_of_one_log_alone() {
     let key = AuthorKey::from_seed(&[1; 32]);

@@ -6,10 +6,14 @@ use std::sync::Arc;
 use lastmile_model::{AuthorId, ChainHash, RecordId, Scope};
 
 use super::Refused;
-use crate::storage::{Blob, Cut, Erased, Odd, Pending, Position, StoredReceipt, StoredSeal, Strand};
+use crate::storage::{Blob, Cut, Erased, Odd, Pending, PendingHead, Position, StoredReceipt, StoredSeal, Strand};
 
 /// What tells receipts apart: scope, author, epoch, commit, chain.
 type ReceiptKey = (u32, AuthorId, AuthorId, u64, ChainHash);
+
+const fn receipt_key(receipt: &StoredReceipt) -> ReceiptKey {
+    (receipt.scope, receipt.author, receipt.epoch, receipt.seq, receipt.chain)
+}
 
 #[derive(Debug, Clone)]
 struct Packed {
@@ -139,13 +143,16 @@ impl Logs {
 
     pub(super) fn put_receipt(&mut self, receipt: &StoredReceipt) -> Result<(), Refused> {
         self.needs_scope(receipt.scope)?;
-        let key = (receipt.scope, receipt.author, receipt.epoch, receipt.seq, receipt.chain);
-        self.receipts.insert(key, receipt.signature);
+        self.receipts.insert(receipt_key(receipt), receipt.signature);
         Ok(())
     }
 
-    pub(super) fn receipts(&self) -> Vec<StoredReceipt> {
-        let receipts = self.receipts.iter();
+    pub(super) fn remove_receipt(&mut self, receipt: &StoredReceipt) {
+        self.receipts.remove(&receipt_key(receipt));
+    }
+
+    pub(super) fn receipts(&self, scope: Option<u32>) -> Vec<StoredReceipt> {
+        let receipts = self.receipts.iter().filter(|(key, _)| scope.is_none_or(|scope| scope == key.0));
         receipts
             .map(|(&(scope, author, epoch, seq, chain), &signature)| StoredReceipt {
                 scope,
@@ -165,8 +172,15 @@ impl Logs {
         Ok(())
     }
 
-    pub(super) fn pendings(&self) -> Vec<Pending> {
-        self.pendings.values().flatten().map(|pending| Pending::clone(pending)).collect()
+    pub(super) fn pending_heads(&self, scope: Option<u32>) -> Vec<PendingHead> {
+        let (low, high) = scope.map_or((0, u32::MAX), |scope| (scope, scope));
+        let range = (low, AuthorId([0; 16]), 0)..=(high, AuthorId([0xff; 16]), u64::MAX);
+        self.pendings.range(range).flat_map(|(_, pendings)| pendings).map(|pending| pending.head()).collect()
+    }
+
+    pub(super) fn pendings_of(&self, scope: u32, author: AuthorId) -> Vec<Pending> {
+        let of_author = self.pendings.range((scope, author, 0)..=(scope, author, u64::MAX));
+        of_author.flat_map(|(_, pendings)| pendings).map(|pending| Pending::clone(pending)).collect()
     }
 
     pub(super) fn remove_pending(&mut self, scope: u32, author: AuthorId) {

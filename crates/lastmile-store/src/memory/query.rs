@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use serde_json::Value;
 
-use super::views::{Row, View, as_stored};
+use super::views::{Row, View};
 use crate::StoreError;
 use crate::columns::{ColumnKind, ViewTable};
 use crate::query::{Query, Test, Within};
@@ -45,7 +45,7 @@ impl Column {
     fn operand(self, value: &Cell<'static>) -> Cell<'static> {
         match self {
             Self::Id => value.clone(),
-            Self::At(_, kind) => as_stored(value, kind),
+            Self::At(_, kind) => kind.operand(value),
         }
     }
 }

@@ -1,13 +1,12 @@
 //! The rows of one record type.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lastmile_model::RecordId;
 
 use super::Refused;
-use crate::columns::{ColumnKind, ViewTable};
+use crate::columns::ViewTable;
 use crate::storage::{Cell, Position, RowHead, ViewRow};
 
 /// One row.
@@ -30,14 +29,14 @@ impl Row {
             return Err(Refused::TooManyCells { given: row.cells.len(), columns });
         }
         let given = row.cells.iter().map(Some).chain(std::iter::repeat(None));
-        let cells = table.columns.iter().zip(given);
+        let cells = given.take(columns);
         let search = row.search.filter(|_| table.searchable);
         Ok(Self {
             scope,
             id,
             position: row.position,
             more: row.more,
-            cells: cells.map(|(column, cell)| cell.map_or(Cell::Null, |cell| as_stored(cell, column.kind))).collect(),
+            cells: cells.map(|cell| cell.map_or(Cell::Null, |cell| cell.clone().into_owned())).collect(),
             search: search.map(|(words, initials)| (words.to_owned(), initials.to_owned())),
         })
     }
@@ -112,18 +111,5 @@ impl View {
         };
         let row = |row: &Arc<Row>| row.cells.iter().map(cell).fold(32, usize::saturating_add);
         self.rows.values().map(row).fold(0, usize::saturating_add)
-    }
-}
-
-/// Copies a cell as a column of this kind keeps it: a text column turns numbers into texts, a number column texts that are whole
-/// numbers into numbers (SQLite: "Type Affinity"). A text with a fraction or exponent stays one; no column holds such a number.
-pub(super) fn as_stored(cell: &Cell<'_>, kind: ColumnKind) -> Cell<'static> {
-    match (kind, cell) {
-        (ColumnKind::Text, Cell::Int(number)) => Cell::Text(Cow::Owned(number.to_string())),
-        (ColumnKind::Int, Cell::Text(text)) => {
-            let number = text.trim_matches([' ', '\t', '\n', '\u{b}', '\u{c}', '\r']).parse();
-            number.map_or_else(|_| cell.clone().into_owned(), Cell::Int)
-        }
-        _ => cell.clone().into_owned(),
     }
 }

@@ -6,7 +6,9 @@ use rusqlite::types::Type;
 
 use super::SqliteStorage;
 use crate::StoreError;
-use crate::storage::{Blob, ChangeState, Cut, Erased, Odd, Pending, Position, StoredReceipt, StoredSeal, Strand};
+use crate::storage::{
+    Blob, ChangeState, Cut, Erased, Odd, Pending, PendingHead, Position, StoredReceipt, StoredSeal, Strand,
+};
 
 const STRAND_COLUMNS: &str =
     "no, scope, author, first, prev, parent, head, chain, sealed, sealed_chain, viewed, changes";
@@ -177,10 +179,18 @@ impl SqliteStorage {
         self.run("writing a receipt", sql, stored).map(drop)
     }
 
-    pub(super) fn read_receipts(&self) -> Result<Vec<StoredReceipt>, StoreError> {
-        let sql =
-            "SELECT scope, author, epoch, seq, chain, signature FROM receipt ORDER BY scope, author, epoch, seq, chain";
-        self.rows("reading receipts", sql, [], |row| {
+    pub(super) fn delete_receipt(&mut self, receipt: &StoredReceipt) -> Result<(), StoreError> {
+        let sql = "DELETE FROM receipt WHERE scope = ?1 AND author = ?2 AND epoch = ?3 AND seq = ?4 AND chain = ?5";
+        let key = (receipt.scope, receipt.author.0, receipt.epoch.0, receipt.seq, receipt.chain.0);
+        self.run("removing a receipt", sql, key).map(drop)
+    }
+
+    pub(super) fn read_receipts(&self, scope: Option<u32>) -> Result<Vec<StoredReceipt>, StoreError> {
+        // One range of the key, whether it is one scope or all of them.
+        let (low, high) = scope.map_or((0, u32::MAX), |scope| (scope, scope));
+        let sql = "SELECT scope, author, epoch, seq, chain, signature FROM receipt WHERE scope BETWEEN ?1 AND ?2 \
+                   ORDER BY scope, author, epoch, seq, chain";
+        self.rows("reading receipts", sql, (low, high), |row| {
             Ok(StoredReceipt {
                 scope: row.get(0)?,
                 author: author(row, 1)?,
@@ -206,18 +216,34 @@ impl SqliteStorage {
         self.run("keeping a pending batch", sql, stored).map(drop)
     }
 
-    pub(super) fn read_pendings(&self) -> Result<Vec<Pending>, StoreError> {
-        let sql =
-            "SELECT scope, author, first, last, chain, changes, packed FROM pending ORDER BY scope, author, first, no";
-        self.rows("reading pending batches", sql, [], |row| {
-            Ok(Pending {
+    /// The length of the bytes stands in the row's header: they are not read.
+    pub(super) fn read_pending_heads(&self, scope: Option<u32>) -> Result<Vec<PendingHead>, StoreError> {
+        let sql = "SELECT scope, author, first, last, chain, changes, length(packed) FROM pending \
+                   WHERE ?1 IS NULL OR scope = ?1 ORDER BY scope, author, first, no";
+        self.rows("listing pending batches", sql, [scope], |row| {
+            Ok(PendingHead {
                 scope: row.get(0)?,
                 author: author(row, 1)?,
                 first: row.get(2)?,
                 last: row.get(3)?,
                 chain: chain(row, 4)?,
                 changes: row.get(5)?,
-                packed: row.get(6)?,
+                bytes: row.get(6)?,
+            })
+        })
+    }
+
+    pub(super) fn read_pendings(&self, scope: u32, author: AuthorId) -> Result<Vec<Pending>, StoreError> {
+        let sql = "SELECT first, last, chain, changes, packed FROM pending WHERE scope = ?1 AND author = ?2 ORDER BY first, no";
+        self.rows("reading pending batches", sql, (scope, author.0), |row| {
+            Ok(Pending {
+                scope,
+                author,
+                first: row.get(0)?,
+                last: row.get(1)?,
+                chain: chain(row, 2)?,
+                changes: row.get(3)?,
+                packed: row.get(4)?,
             })
         })
     }

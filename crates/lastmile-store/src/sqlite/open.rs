@@ -41,17 +41,22 @@ impl fmt::Debug for OpenOptions {
 /// When another process writes, the folder is not writable, the key is wrong, or the file is newer or no replica.
 pub fn open(path: &Path, options: &OpenOptions, catalogue: &Catalogue) -> Result<Box<dyn Storage>, StoreError> {
     let lock = take_lock(path)?;
-    let mut connection = connect(path, options, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-    // Before the first pragma that writes: another program's file stays as it is.
-    migrate::format(&connection, path)?;
-    let failed = |error| explain("opening the replica", path, error);
-    connection
-        .execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=2000;")
-        .map_err(failed)?;
+    let mut connection = connect_writer(path, options)?;
     migrate::migrate(&mut connection, path)?;
     let layout = Arc::new(layout(path, options, catalogue));
     views::prepare_tables(&mut connection, &layout, catalogue)?;
     Ok(Box::new(SqliteStorage { connection, layout, _lock: Some(lock), relaxed: false, last_recs: HashMap::new() }))
+}
+
+/// Connects to write, without the writer's lock.
+pub(crate) fn connect_writer(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError> {
+    let connection = connect(path, options, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    // Before the first pragma that writes: another program's file stays as it is.
+    migrate::format(&connection, path)?;
+    connection
+        .execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=2000;")
+        .map_err(|error| explain("opening the replica", path, error))?;
+    Ok(connection)
 }
 
 fn layout(path: &Path, options: &OpenOptions, catalogue: &Catalogue) -> Layout {

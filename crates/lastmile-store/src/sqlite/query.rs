@@ -56,6 +56,17 @@ fn uses_index(query: &Query, view: &ViewTable) -> bool {
         || query.order.first().is_some_and(|(name, _)| indexed(name))
 }
 
+/// The value of a condition as its column is compared; elements have no type of their own.
+fn operand(condition: &Condition, view: &ViewTable) -> Cell<'static> {
+    let column = view.columns.iter().find(|column| column.name == condition.column);
+    match (condition.test, column) {
+        (Test::Is | Test::IsNot | Test::AtLeast | Test::AtMost | Test::Above, Some(column)) => {
+            column.kind.operand(&condition.value)
+        }
+        _ => condition.value.clone(),
+    }
+}
+
 fn compile(query: &Query, view: &ViewTable) -> Result<Compiled, StoreError> {
     let name = &view.type_name;
     let mut params: Vec<Cell<'static>> = Vec::new();
@@ -109,7 +120,7 @@ fn compile(query: &Query, view: &ViewTable) -> Result<Compiled, StoreError> {
     }
     for condition in &query.conditions {
         let quoted = format!("v.\"{}\"", column(view, &condition.column)?);
-        params.push(condition.value.clone());
+        params.push(operand(condition, view));
         let mark = params.len();
         conditions.push(match condition.test {
             Test::Is => format!("{quoted} = ?{mark}"),

@@ -9,10 +9,10 @@ use rusqlite::{Connection, OptionalExtension, ToSql};
 use super::query::cell;
 use super::{Layout, SqliteStorage, explain};
 use crate::StoreError;
-use crate::columns::{ColumnKind, ViewTable};
+use crate::columns::{EVALUATION, ViewTable};
 use crate::storage::{Cell, Position, RowHead, ViewRow};
 
-/// The key under which the views' shape is remembered; another shape means they are made anew and rebuilt.
+/// The key under which the views' shape and rules are remembered; other ones mean that they are made anew and rebuilt.
 const SHAPE: &str = "views.shape";
 
 /// Columns of every view before those of its type.
@@ -36,14 +36,6 @@ pub(crate) struct Statements {
     clear: String,
 }
 
-const fn sql_type(kind: ColumnKind) -> &'static str {
-    match kind {
-        ColumnKind::Int => "INTEGER",
-        ColumnKind::Text => "TEXT",
-        ColumnKind::Blob => "BLOB",
-    }
-}
-
 impl Statements {
     /// Writes the SQL of a view. Names come from the catalogue, which admits plain identifiers only.
     ///
@@ -64,7 +56,8 @@ impl Statements {
             let column_name = &column.name;
             let mark = index + HEAD_COLUMNS + 1;
             // Writing to a String cannot fail.
-            let _ = write!(create, ", \"{column_name}\" {}", sql_type(column.kind));
+            // Without a declared type SQLite turns nothing into anything else: "1e3" stays a text.
+            let _ = write!(create, ", \"{column_name}\"");
             let _ = write!(names, ", \"{column_name}\"");
             let _ = write!(marks, ", ?{mark}");
             let _ = write!(sets, ", \"{column_name}\" = ?{mark}");
@@ -113,14 +106,15 @@ fn selected(view: &ViewTable) -> String {
     view.columns.iter().map(|column| format!("\"{}\"", column.name)).collect::<Vec<_>>().join(", ")
 }
 
-/// Creates the views, or makes them anew when the catalogue's shape has changed; the logs then fill them again.
+/// Creates the views, or makes them anew when the catalogue's shape or the rules of evaluation have changed; the logs then fill them again.
 pub(super) fn prepare_tables(
     connection: &mut Connection,
     layout: &Layout,
     catalogue: &Catalogue,
 ) -> Result<(), StoreError> {
     let failed = |error| explain("preparing the views", &layout.path, error);
-    let shape: String = layout.statements.iter().map(|statements| statements.create.as_str()).collect();
+    let tables: String = layout.statements.iter().map(|statements| statements.create.as_str()).collect();
+    let shape = format!("-- rules {EVALUATION}\n{tables}");
     debug_assert_eq!(layout.statements.len(), catalogue.types().len(), "one view per type");
     let found: Option<Vec<u8>> = connection
         .query_row("SELECT value FROM meta WHERE key = ?1", [SHAPE], |row| row.get(0))

@@ -5,7 +5,7 @@ use std::path::Path;
 use lastmile_log::{Segment, unpack};
 use lastmile_model::Value;
 use lastmile_store::query::Query;
-use lastmile_store::{Erasure, RecordEdit, Store, ViewMode};
+use lastmile_store::{Erasure, Fate, RecordEdit, Store, ViewMode};
 
 use crate::log::{batch, commits, take};
 use crate::sites::{Sites, reader};
@@ -164,8 +164,10 @@ fn the_same_bytes_are_stripped_whoever_brings_them_and_however() {
             assert_eq!(found(&sites.path("here"), mark.as_bytes()), [] as [String; 0], "{mark}");
         }
     }
-    // Another who takes it from here has stubs as well, and agrees.
+    // Another who takes it from here has stubs as well, and agrees; it has heard of the erasure first.
     let mut there = sites.open("there");
+    assert_eq!(send(&mut here, &mut there, ViewMode::Now)[0], Fate::Withheld);
+    there.erase(&scope(), &[Erasure { record: id(1), changes: Vec::new() }]).unwrap();
     send(&mut here, &mut there, ViewMode::Now);
     assert_eq!(passed_on(&mut there), [] as [&str; 0]);
     assert_eq!(digest(&there), digest(&here));
@@ -219,4 +221,27 @@ fn an_erased_change_cannot_be_saved_again() {
     let refused = office.save(&crate::support::key(1), &[again], lastmile_store::Durability::Full);
     assert!(matches!(refused, Err(lastmile_store::StoreError::Erased { .. })), "{refused:?}");
     assert_eq!(crate::sites::counts(&office).held(), 1, "nothing was saved");
+}
+
+/// The chain covers the hashes of changes, so it verifies without their bytes as well.
+#[test]
+fn bytes_that_a_carrier_withholds_are_waited_for() {
+    let mut sites = Sites::memory();
+    let mut worker = sites.open("worker");
+    save(&mut worker, 2, vec![activity(1, "清洁日", 5)]);
+    save(&mut worker, 2, vec![activity(2, "义诊", 30), activity(3, "讲座", 3)]);
+    save(&mut worker, 2, vec![activity(4, "清洁日", 5)]);
+    let whole = commits(&mut worker, 2);
+    let mut cut = whole.clone();
+    cut[1].bodies[1] = None;
+    let mut here = sites.open("here");
+    assert_eq!(take(&mut here, batch(2, &cut, &[3])), Fate::Withheld);
+    assert_eq!(take(&mut here, batch(2, &cut, &[])), Fate::Withheld, "nor is it kept aside");
+    assert_eq!(crate::sites::counts(&here).held(), 0);
+    assert_eq!(here.sealed_heads(&scope(), author(2)), [], "nothing that a receipt could speak of");
+    assert_eq!(take(&mut here, batch(2, &whole[..2], &[2])), Fate::Appended { commits: 2, changes: 3 });
+    // What is held already keeps its bytes, whatever the carrier has of it.
+    assert_eq!(take(&mut here, batch(2, &cut, &[3])), Fate::Appended { commits: 1, changes: 1 });
+    assert_eq!(digest(&here), digest(&worker));
+    assert_eq!(crate::sites::counts(&here).applied, 4);
 }

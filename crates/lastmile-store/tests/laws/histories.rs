@@ -167,6 +167,14 @@ fn deliver(
                     Fate::Appended { .. } => moved = true,
                     Fate::Held | Fate::Pending => {}
                     Fate::Gap { .. } | Fate::OtherPast => again.push(piece),
+                    // The orders come before the stubs that they make.
+                    Fate::Withheld if piece.stripped => {
+                        moved |= !replica.unheard.is_empty();
+                        for place in std::mem::take(&mut replica.unheard) {
+                            replica.hear(story, place)?;
+                        }
+                        again.push(piece);
+                    }
                     other => return Err(format!("a batch is refused: {other:?}")),
                 }
             }
@@ -322,6 +330,9 @@ fn check(story: &mut Story, plant: Option<Plant>) -> Result<Met, String> {
     for (place, (kept, store, heard)) in sites.into_iter().enumerate() {
         let mut site = Replica { home: Home::Memory(kept), store, unheard: (heard..erasures).collect() };
         if place % 2 == 0 {
+            for place in heard..erasures {
+                site.hear(story, place)?;
+            }
             for _ in 0..2 {
                 send(&mut replicas[0].store, &mut site.store, ViewMode::Now);
             }

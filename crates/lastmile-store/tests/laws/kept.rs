@@ -8,8 +8,8 @@ use lastmile_store::StoreError;
 use lastmile_store::memory::MemoryStorage;
 use lastmile_store::query::Query;
 use lastmile_store::storage::{
-    Blob, Cell, ChangeState, Cut, Durability, Erased, Odd, Pending, Position, RowHead, Storage, StoredReceipt,
-    StoredSeal, Strand, ViewRow, Visitor,
+    Blob, Cell, ChangeState, Cut, Durability, Erased, Odd, Pending, PendingHead, Position, RowHead, Storage,
+    StoredReceipt, StoredSeal, Strand, ViewRow, Visitor,
 };
 
 /// A fault planted into a storage, to prove that the laws notice it. Each shows at every third chance.
@@ -110,8 +110,9 @@ impl Storage for Kept {
             blob_list(strand: u32) -> Vec<(u64, u64, u64)>;
             seals(strand: u32) -> Vec<StoredSeal>;
             last_seal(strand: u32, low: u64, high: u64) -> Option<StoredSeal>;
-            receipts() -> Vec<StoredReceipt>;
-            pendings() -> Vec<Pending>;
+            receipts(scope: Option<u32>) -> Vec<StoredReceipt>;
+            pending_heads(scope: Option<u32>) -> Vec<PendingHead>;
+            pendings_of(scope: u32, author: AuthorId) -> Vec<Pending>;
             certificates() -> Vec<Vec<u8>>;
             odds(scope: Option<u32>) -> Vec<Odd>;
             erased() -> Vec<(u32, Erased)>;
@@ -135,6 +136,7 @@ impl Storage for Kept {
             remove_blob(strand: u32, first: u64) -> ();
             put_seal(seal: &StoredSeal) -> ();
             put_receipt(receipt: &StoredReceipt) -> ();
+            remove_receipt(receipt: &StoredReceipt) -> ();
             remove_pending(scope: u32, author: AuthorId) -> ();
             put_certificate(author: AuthorId, bytes: &[u8]) -> ();
             view_insert(scope: u32, type_no: usize, row: &ViewRow<'_, '_>) -> bool;

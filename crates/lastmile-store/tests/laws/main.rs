@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test says what failed by stopping")]
 
 #[path = "../support/mod.rs"]
-#[expect(dead_code, reason = "shared with the other tests of this crate")]
 mod support;
 
+mod bounds;
+mod certificates;
+mod damage;
 mod erasure;
 mod fixtures;
 mod floods;
@@ -14,6 +16,8 @@ mod kept;
 mod log;
 mod model;
 mod raw;
+mod readers;
+mod receipts;
 mod sites;
 mod states;
 mod story;

@@ -66,17 +66,13 @@ pub fn bend(raw: &Raw, from_end: usize, byte: u8) -> Raw {
     bent
 }
 
-/// Commits changes at the end of an author's own log, sealed, as its own replica would hold them.
-pub fn inject(store: &mut Store, by: u8, changes: &[Raw]) -> Saved {
-    store.seal(&key(by), &scope()).unwrap();
-    let heads = store.sealed_heads(&scope(), author(by));
-    let (seq, prev) = heads.first().copied().unwrap_or((0, ChainHash::ZERO));
-    let commit = Commit {
+fn commit(by: u8, seq: u64, prev: ChainHash, changes: &[Raw]) -> Commit {
+    Commit {
         header: CommitHeader {
             version: 1,
             scope: scope(),
             author: author(by),
-            seq: seq + 1,
+            seq,
             prev,
             acting: None,
             schema_v: 99,
@@ -87,7 +83,25 @@ pub fn inject(store: &mut Store, by: u8, changes: &[Raw]) -> Saved {
             changes: changes.iter().map(|raw| raw.entry.clone()).collect(),
         },
         bodies: changes.iter().map(|raw| Some(raw.body.clone())).collect(),
-    };
+    }
+}
+
+/// A log of an author from its first commit, which holds the first of these changes.
+pub fn log_of(by: u8, commits: &[Vec<Raw>]) -> Vec<Commit> {
+    let mut log: Vec<Commit> = Vec::with_capacity(commits.len());
+    for (seq, changes) in (1..).zip(commits) {
+        let prev = log.last().map_or(ChainHash::ZERO, |before| chain_hash(&before.header));
+        log.push(commit(by, seq, prev, changes));
+    }
+    log
+}
+
+/// Commits changes at the end of an author's own log, sealed, as its own replica would hold them.
+pub fn inject(store: &mut Store, by: u8, changes: &[Raw]) -> Saved {
+    store.seal(&key(by), &scope()).unwrap();
+    let heads = store.sealed_heads(&scope(), author(by));
+    let (seq, prev) = heads.first().copied().unwrap_or((0, ChainHash::ZERO));
+    let commit = commit(by, seq + 1, prev, changes);
     let chain = chain_hash(&commit.header);
     let seal = Seal::sign(&key(by), &deployment(), &scope(), seq + 1, chain);
     let incoming = Incoming { packed: pack(&[&commit]).unwrap(), seals: vec![seal] };

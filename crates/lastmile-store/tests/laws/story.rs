@@ -306,6 +306,11 @@ impl Teller {
 
     fn give(&mut self, from: usize, to: usize, mode: ViewMode) {
         let [from, to] = self.sites.get_disjoint_mut([from, to]).unwrap();
+        // The orders come before the stubs that they make.
+        if from.erasures > to.erasures {
+            to.store.erase(&scope(), &self.story.erasures[to.erasures..from.erasures]).unwrap();
+            to.erasures = from.erasures;
+        }
         send(&mut from.store, &mut to.store, mode);
     }
 

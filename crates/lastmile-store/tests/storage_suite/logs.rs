@@ -153,11 +153,18 @@ fn receipts_differ_by_chain_and_epoch(storage: &mut dyn Storage) {
         receipt(2, 1, 1, 1, 1, 1),
     ];
     write(storage, |storage| sorted.iter().rev().try_for_each(|receipt| storage.put_receipt(receipt)));
-    assert_eq!(storage.receipts().unwrap(), sorted);
+    assert_eq!(storage.receipts(None).unwrap(), sorted);
     write(storage, |storage| storage.put_receipt(&receipt(1, 1, 1, 5, 2, 9)));
     let mut replaced = sorted;
     replaced[1].signature = [9; 64];
-    assert_eq!(storage.receipts().unwrap(), replaced);
+    assert_eq!(storage.receipts(None).unwrap(), replaced);
+    assert_eq!(storage.receipts(Some(2)).unwrap(), replaced[5..]);
+    assert_eq!(storage.receipts(Some(3)).unwrap(), []);
+    write(storage, |storage| {
+        storage.remove_receipt(&receipt(1, 1, 1, 5, 2, 0))?;
+        storage.remove_receipt(&receipt(1, 1, 2, 2, 1, 1))
+    });
+    assert_eq!(storage.receipts(None).unwrap(), [&replaced[..1], &replaced[2..]].concat());
 }
 
 fn pending_batches_keep_their_order(storage: &mut dyn Storage) {
@@ -181,12 +188,18 @@ fn pending_batches_keep_their_order(storage: &mut dyn Storage) {
     ];
     write(storage, |storage| come.iter().try_for_each(|pending| storage.put_pending(pending)));
     let sorted = [3, 4, 5, 2, 1, 0].map(|place: usize| come[place].clone());
-    assert_eq!(storage.pendings().unwrap(), sorted);
+    assert_eq!(storage.pending_heads(None).unwrap(), sorted.each_ref().map(Pending::head));
+    assert_eq!(storage.pending_heads(Some(1)).unwrap(), sorted[..5].iter().map(Pending::head).collect::<Vec<_>>());
+    assert_eq!(storage.pending_heads(Some(3)).unwrap(), []);
+    assert_eq!(sorted[0].head().bytes, 5, "as many as there are, packed");
+    assert_eq!(storage.pendings_of(1, author(1)).unwrap(), sorted[..4]);
+    assert_eq!(storage.pendings_of(1, author(3)).unwrap(), []);
     write(storage, |storage| {
         storage.remove_pending(1, author(1))?;
         storage.remove_pending(2, author(2))
     });
-    assert_eq!(storage.pendings().unwrap(), [come[1].clone(), come[0].clone()]);
+    assert_eq!(storage.pending_heads(None).unwrap(), [come[1].head(), come[0].head()]);
+    assert_eq!(storage.pendings_of(1, author(2)).unwrap(), come[1..2]);
 }
 
 fn certificates_are_kept_once(storage: &mut dyn Storage) {
@@ -277,7 +290,7 @@ fn what_refers_to_nothing_is_refused(storage: &mut dyn Storage) {
     storage.commit().unwrap();
     assert_eq!(storage.strands().unwrap(), [strand(1, 1, 1)]);
     assert!(storage.cuts().unwrap().is_empty() && storage.seals(2).unwrap().is_empty());
-    assert!(storage.receipts().unwrap().is_empty() && storage.pendings().unwrap().is_empty());
+    assert!(storage.receipts(None).unwrap().is_empty() && storage.pending_heads(None).unwrap().is_empty());
     assert!(storage.odds(None).unwrap().is_empty() && !storage.has_extras(2).unwrap());
 }
 

@@ -148,7 +148,13 @@ pub(crate) fn dump(storage: &dyn Storage, types: &[&str]) -> String {
     let mut out = String::new();
     let metas = ["a", "b", "device"].map(|key| told(storage.meta(key)));
     let _ = writeln!(out, "{metas:?}\n{}\n{}", told(storage.scopes()), told(storage.strands()));
-    let _ = writeln!(out, "{}\n{}\n{}", told(storage.cuts()), told(storage.receipts()), told(storage.pendings()));
+    let _ = writeln!(
+        out,
+        "{}\n{}\n{}",
+        told(storage.cuts()),
+        told(storage.receipts(None)),
+        told(storage.pending_heads(None))
+    );
     let _ = writeln!(out, "{}\n{}", told(storage.certificates()), told(storage.odds(None)));
     for no in 0..5 {
         let _ = writeln!(out, "{no} {} {}", told(storage.blob_list(no)), told(storage.seals(no)));
@@ -166,8 +172,11 @@ pub(crate) fn dump_rows(storage: &dyn Storage, name: &str) -> String {
     told(try_rows(storage, &Query::new(type_no(name), &columns)))
 }
 
-const TEXTS: [&str; 18] = [
+const TEXTS: [&str; 21] = [
     "",
+    "1e3",
+    "0.5",
+    "18446744073709551615",
     "a",
     "A",
     "ab",

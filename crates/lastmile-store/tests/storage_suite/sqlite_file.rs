@@ -221,6 +221,25 @@ fn another_shape_of_the_catalogue_empties_the_views_alone() {
 }
 
 #[test]
+fn views_made_by_other_rules_are_made_anew() {
+    let (_folder, path) = place();
+    fill(&mut *open(&path));
+    let person = type_no("person");
+    let filled = ids(&*open(&path), &Query::new(person, &[]));
+    assert_ne!(filled, NONE);
+    let mut storage = open(&path);
+    let shape = String::from_utf8(storage.meta("views.shape").unwrap().unwrap()).unwrap();
+    let rules = format!("-- rules {}\n", lastmile_store::columns::EVALUATION);
+    assert!(shape.starts_with(&rules), "{shape}");
+    let other = shape.replacen(&rules, "-- rules 0\n", 1);
+    write(&mut *storage, |storage| storage.put_meta("views.shape", other.as_bytes()));
+    drop(storage);
+    let storage = open(&path);
+    assert_eq!(ids(&*storage, &Query::new(person, &[])), NONE);
+    assert_eq!(storage.strands().unwrap(), [strand(1, 1, 1)], "to be viewed from the first commit on");
+}
+
+#[test]
 fn type_names_that_look_alike_do_not_collide() {
     let (_folder, path) = place();
     let more = |name: &str| {

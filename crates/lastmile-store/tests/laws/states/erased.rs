@@ -20,7 +20,7 @@ cells!(
     erased_and_restated,
 );
 
-fn record(number: u32) -> Vec<Erasure> {
+pub(super) fn record(number: u32) -> Vec<Erasure> {
     vec![Erasure { record: id(number), changes: Vec::new() }]
 }
 
@@ -74,6 +74,7 @@ fn erased_carried_as_a_stub() -> Case {
             let mut worker = two_activities(sites);
             worker.erase(&scope(), &record(1)).unwrap();
             let mut here = sites.open("here");
+            here.erase(&scope(), &record(1)).unwrap();
             send(&mut worker, &mut here, ViewMode::Now);
             here
         },

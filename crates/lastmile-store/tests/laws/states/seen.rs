@@ -6,7 +6,7 @@ use lastmile_store::{Counts, Erasure, Fate, Store, ViewMode};
 use super::{Case, NONE, cells};
 use crate::log::{batch, commits, take};
 use crate::sites::Sites;
-use crate::support::{activity, edit, id, outgoing, save, seal, send};
+use crate::support::{OFFICE, activity, edit, id, outgoing, save, seal, send};
 
 cells!(
     pending,
@@ -18,6 +18,7 @@ cells!(
     waiting_then_applied,
     waiting_for_an_erased_change,
     waiting_for_a_stub,
+    waiting_without_the_order,
     applied,
     applied_on_both_sides,
 );
@@ -191,8 +192,34 @@ fn waiting_for_an_erased_change() -> Case {
     }
 }
 
-/// What it waits for comes as a stub, from one who knows of an erasure that has not reached here.
+/// What the office's edit waits for comes as a stub.
 fn waiting_for_a_stub() -> Case {
+    Case {
+        make: |sites| {
+            let (mut worker, mut office) = (sites.open("worker"), sites.open("office"));
+            save(&mut worker, 2, vec![activity(1, "清洁日", 5)]);
+            seal(&mut worker, 2);
+            send(&mut worker, &mut office, ViewMode::Now);
+            save(&mut office, OFFICE, vec![edit("activity", id(1), &[("beneficiaries", Value::Int(20))])]);
+            let mut here = sites.open("here");
+            let later = commits(&mut office, OFFICE);
+            assert_eq!(take(&mut here, batch(OFFICE, &later, &[1])), Fate::Appended { commits: 1, changes: 1 });
+            assert_eq!(crate::sites::counts(&here).waiting, 1);
+            let erasure = [Erasure { record: id(1), changes: Vec::new() }];
+            worker.erase(&crate::support::scope(), &erasure).unwrap();
+            here.erase(&crate::support::scope(), &erasure).unwrap();
+            send(&mut worker, &mut here, ViewMode::Now);
+            here
+        },
+        counts: Counts { applied: 1, erased: 1, ..NONE },
+        reasons: &["erased"],
+        rows: &[],
+        sealed: [1, 0],
+    }
+}
+
+/// What it waits for comes as a stub, from one who knows of an erasure that has not reached here: it is not taken.
+fn waiting_without_the_order() -> Case {
     Case {
         make: |sites| {
             let (mut worker, mut colleague) = two_authors(sites);
@@ -201,13 +228,13 @@ fn waiting_for_a_stub() -> Case {
             let erasure = Erasure { record: id(1), changes: Vec::new() };
             worker.erase(&crate::support::scope(), &[erasure]).unwrap();
             assert_eq!(outgoing(&mut worker, &mut here).len(), 1);
-            send(&mut worker, &mut here, ViewMode::Now);
+            assert_eq!(send(&mut worker, &mut here, ViewMode::Now), [Fate::Withheld]);
             here
         },
-        counts: Counts { applied: 1, erased: 1, ..NONE },
-        reasons: &["erased"],
+        counts: Counts { waiting: 1, ..NONE },
+        reasons: &["dependency_unknown"],
         rows: &[],
-        sealed: [1, 1],
+        sealed: [0, 1],
     }
 }
 
