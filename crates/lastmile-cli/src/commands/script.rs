@@ -170,15 +170,14 @@ pub(super) fn run(args: &Script, output: &mut Output) -> Result<Exit, CliError> 
 
 /// Says where a line stops being a step and of which kind the fault is. The parser's own words repeat what was typed, which may be personal.
 fn no_step(line: u64, error: &serde_json::Error, output: &Output) -> CliError {
+    let column = [("column", error.column().to_string())];
     let kind = match error.classify() {
-        Category::Syntax | Category::Io => key!("error.script_syntax"),
-        Category::Eof => key!("error.script_cut"),
-        Category::Data => key!("error.script_fields"),
+        Category::Syntax | Category::Io => output.messages().text(key!("error.script_syntax"), &column),
+        Category::Eof => output.messages().text(key!("error.script_cut"), &column),
+        // The parser knows of these only once the line was read, and names no place.
+        Category::Data => output.messages().plain(key!("error.script_fields")),
     };
-    CliError::new(Exit::Refused, key!("error.script_line"))
-        .with("line", line)
-        .with("column", error.column())
-        .with("kind", output.messages().plain(kind))
+    CliError::new(Exit::Refused, key!("error.script_line")).with("line", line).with("kind", kind)
 }
 
 /// Reads an id; what was written instead of one may be a name, so it is not repeated.
