@@ -66,8 +66,9 @@ pub struct Summary {
     pub quarantined: u64,
     /// Records of the ledger that the relay's views do not hold.
     pub lost: usize,
-    /// Replicas whose rows are not the relay's, among those compared.
-    pub differing: usize,
+    /// Replicas whose rows are not the relay's; nothing where none were compared, as at the scale of a city.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub differing: Option<usize>,
     /// How long everything took.
     pub seconds: f64,
 }
@@ -182,7 +183,7 @@ pub async fn run(plan: &Plan, output: &mut Output) -> Result<(Summary, Ledger), 
     let missing = lost(&mut reader, &ledger)?;
     let duplicates = figures::links(&mut reader)?;
     let quarantined = reader.counts(None)?.quarantined;
-    let differing = if city { 0 } else { devices.compare(&mut reader, output).await? };
+    let differing = if city { None } else { Some(devices.compare(&mut reader, output).await?) };
     let devices = devices.recorded();
     relay.stop().await?;
     let summary = Summary {

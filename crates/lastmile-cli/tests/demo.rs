@@ -1,6 +1,7 @@
 //! The whole path, checked against the generator's own ledger.
-#![expect(clippy::unwrap_used, reason = "a test says what failed by stopping")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says what failed by stopping")]
 
+use std::collections::BTreeSet;
 use std::io::sink;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ fn three_seeds_of_a_community_give_exactly_the_ledgers_figures_and_a_deleted_blo
         assert_eq!((summary.members, summary.sessions, summary.served), (120, 107, 780), "seed {seed}");
         assert_eq!(summary.participations, i64::from(city.r5.verified), "seed {seed}");
         assert_eq!((summary.pairings, summary.pairings_of, summary.teams), (3, 3, 2), "seed {seed}");
-        assert_eq!((summary.lost, summary.differing, summary.quarantined), (0, 0, 0), "seed {seed}");
+        assert_eq!((summary.lost, summary.differing, summary.quarantined), (0, Some(0), 0), "seed {seed}");
         assert_eq!(summary.duplicates, ledger.duplicates.len(), "seed {seed}");
         let gone = delete_a_blob(&folder.path().join("relay/relay.db"));
         let mut reader = relay_reader(&folder.path().join("relay/relay.db"));
@@ -89,17 +90,49 @@ fn delete_a_blob(database: &Path) -> usize {
     changes
 }
 
+/// The records that only this device began.
+fn only_there(ledger: &Ledger, number: usize) -> usize {
+    let records = |number: &usize| ledger.devices[*number].records.values().flatten();
+    let others: Vec<usize> = (0..ledger.devices.len()).filter(|other| *other != number).collect();
+    let elsewhere: BTreeSet<_> = others.iter().flat_map(records).collect();
+    records(&number).filter(|record| !elsewhere.contains(record)).collect::<BTreeSet<_>>().len()
+}
+
 #[test]
 fn a_lost_device_takes_exactly_its_own_work_with_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let number = 3;
-    let (summary, ledger) = run(Scale::Street, 1, folder.path(), Some(number));
-    let device = ledger.devices.get(number).unwrap();
-    let gone = &device.contribution;
-    let signed = |number: u64| i64::try_from(number).unwrap();
-    assert!(gone.sessions.verified > 0);
-    assert_eq!(summary.sessions, 1_177 - signed(gone.sessions.verified.into()));
-    assert_eq!(summary.served, 8_580 - signed(gone.served.verified));
-    assert_eq!(summary.members, 1_320 - signed(gone.members.verified.into()));
-    assert!(summary.lost > 0, "its records are named as lost");
+    for (seed, number) in [(1, 3), (2, 7), (3, 11)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (summary, ledger) = run(Scale::Street, seed, folder.path(), Some(number));
+        let (city, gone) = (&ledger.city, &ledger.devices[number].contribution);
+        let signed = |number: u64| i64::try_from(number).unwrap();
+        let less = |all: u32, gone: u32| i64::from(all) - i64::from(gone);
+        assert!(gone.sessions.verified > 0 && gone.members.verified > 0 && gone.participations.verified > 0);
+        assert_eq!(summary.sessions, less(city.r4.verified, gone.sessions.verified), "seed {seed}");
+        assert_eq!(summary.served, signed(city.r7.verified) - signed(gone.served.verified), "seed {seed}");
+        assert_eq!(summary.members, less(city.r2.verified, gone.members.verified), "seed {seed}");
+        assert_eq!(summary.participations, less(city.r5.verified, gone.participations.verified), "seed {seed}");
+        // Pairings and teams are in the shared lists, which the city office's device alone records.
+        assert!(!ledger.devices[number].records.contains_key("pairing"), "seed {seed}");
+        assert!(!ledger.devices[number].records.contains_key("team"), "seed {seed}");
+        assert_eq!(summary.pairings, i64::from(city.r10.organisations.covered), "seed {seed}");
+        assert_eq!(summary.pairings_of, i64::from(city.r10.organisations.of), "seed {seed}");
+        assert_eq!(summary.teams, i64::from(city.r12.registered), "seed {seed}");
+        assert_eq!(summary.lost, only_there(&ledger, number), "seed {seed}: all that only it began is named as lost");
+    }
+}
+
+#[test]
+fn without_the_office_s_device_the_pairings_and_teams_are_missing_and_nothing_else() {
+    for seed in 1..=3 {
+        let folder = tempfile::tempdir().unwrap();
+        let (summary, ledger) = run(Scale::Community, seed, folder.path(), Some(0));
+        let city = &ledger.city;
+        assert!(city.r10.organisations.covered > 0 && city.r12.registered > 0, "seed {seed}");
+        assert_eq!((summary.pairings, summary.pairings_of, summary.teams), (0, 0, 0), "seed {seed}");
+        let counted = (summary.sessions, summary.members, summary.participations);
+        let [r4, r2, r5] = [city.r4.verified, city.r2.verified, city.r5.verified].map(i64::from);
+        assert_eq!(counted, (r4, r2, r5), "seed {seed}");
+        assert_eq!(summary.served, i64::try_from(city.r7.verified).unwrap(), "seed {seed}");
+        assert_eq!(summary.lost, only_there(&ledger, 0), "seed {seed}");
+    }
 }

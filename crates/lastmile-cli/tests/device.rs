@@ -109,6 +109,70 @@ fn a_record_goes_its_course_in_words_of_both_languages() {
 }
 
 #[test]
+fn a_part_of_a_text_and_one_of_several_values_are_found_by_a_tilde() {
+    let place = Place::new();
+    let (serving, _, device) = enrolled(&place);
+    drop(serving);
+    let activity = |title: &str| format!("title={title}");
+    let mut made = Vec::new();
+    for (title, more) in [("清洁日", "tags+=环保"), ("社区大清洁", "tags+=周末"), ("讲座", "beneficiaries=21")]
+    {
+        let fields = ["activity", &activity(title), "category=环保清洁", "date=2025-03-05", more];
+        made.push(added(&device, &fields));
+    }
+    for (condition, found) in [
+        ("title~清洁", vec![1, 0]),
+        ("title~讲", vec![2]),
+        ("title~%", vec![]),
+        ("tags~环保", vec![0]),
+        ("tags~环", vec![]),
+        ("date~2025-03", vec![2, 1, 0]),
+        ("beneficiaries~2", vec![2]),
+        ("state~planned", vec![2, 1, 0]),
+    ] {
+        let listed = json(0, &["device", "list", "activity", "--where", condition, "--dir", &device]);
+        let wanted: Vec<&str> = found.into_iter().map(|at: usize| made[at].as_str()).collect();
+        assert_eq!(ids(&listed), wanted, "{condition}");
+    }
+    let table = place.text("found.csv");
+    let export = ["export", "table", "activity", "--where", "title~清洁", "--out", &table, "--dir", &device];
+    assert_eq!(json(0, &export)["count"], 2);
+}
+
+#[test]
+fn a_list_shows_the_newest_first_and_goes_on_where_a_page_ended() {
+    let place = Place::new();
+    let (serving, _, device) = enrolled(&place);
+    drop(serving);
+    let made: Vec<String> = (0..7)
+        .map(|number| {
+            let (title, date) = (format!("title=第{number}次"), format!("date=2025-03-0{}", 1 + number % 3));
+            added(&device, &["activity", &title, "category=环保清洁", &date])
+        })
+        .collect();
+    for sort in [&[][..], &["--sort", "date"], &["--sort", "date:desc"], &["--sort", "title:desc", "--sort", "date"]] {
+        let list = |more: &[&str]| {
+            let line = [&["device", "list", "activity", "--dir", &device][..], sort, more].concat();
+            ids(&json(0, &line)).into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let whole = list(&[]);
+        assert_eq!(whole.len(), made.len());
+        if sort.is_empty() {
+            assert!(whole.iter().eq(made.iter().rev()), "{whole:?}");
+        }
+        let mut paged = list(&["--limit", "2"]);
+        while let Some(last) = paged.last().cloned() {
+            let page = list(&["--limit", "2", "--after", &last]);
+            if page.is_empty() {
+                break;
+            }
+            paged.extend(page);
+        }
+        assert_eq!(paged, whole, "{sort:?}");
+    }
+}
+
+#[test]
 fn lines_that_name_nothing_say_what_is_missing() {
     let place = Place::new();
     let (_serving, relay, device) = enrolled(&place);

@@ -111,3 +111,51 @@ fn a_save_names_what_is_wrong_with_it() {
         assert!(!answer.to_string().contains("990103"), "nothing personal: {answer}");
     }
 }
+
+#[test]
+fn a_save_that_runs_again_makes_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = enrolled(folder.path());
+    let status = json!({"do": "status"});
+    let person = json!({"type": "person", "id": PERSON, "new": true, "set": {
+        "name": "张三", "party_status": "01", "status": "active", "kind/member": true, "id_no": "990101198001010014",
+    }});
+    let save = json!({"do": "save", "records": [activity(), participation(&derived()), person]});
+    let edit = json!({"do": "save", "records": [{"type": "activity", "id": ACTIVITY, "set": {"beneficiaries": 21}}]});
+    let answers = play(&device, &[save.clone(), edit.clone(), status.clone(), save, edit, status]);
+    assert_eq!((&answers[0]["ok"]["changes"], &answers[1]["ok"]["changes"]), (&json!(3), &json!(1)), "{answers:?}");
+    assert_eq!((&answers[3]["ok"]["changes"], &answers[4]["ok"]["changes"]), (&json!(0), &json!(0)), "{answers:?}");
+    assert_eq!(answers[2]["ok"]["unsent_changes"], answers[5]["ok"]["unsent_changes"]);
+    // Another record under the id of one that is here is refused, with all that was to be saved with it.
+    let mut other = activity();
+    other["set"]["title"] = json!("大扫除");
+    let fresh = json!({"type": "activity", "id": "0194244f-d800-7fcc-a80e-ec5c8506d14e", "new": true, "set": activity()["set"]});
+    let refused = json!({"do": "save", "records": [fresh, other]});
+    let answers = play(&device, &[refused, json!({"do": "status"})]);
+    assert_eq!(answers[0]["error"]["key"], "error.script_exists", "{}", answers[0]);
+    assert_eq!(answers[1]["ok"]["unsent_changes"], 4);
+}
+
+#[test]
+fn a_line_that_is_no_step_is_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = enrolled(folder.path());
+    let lines = [
+        r#"{"do":"曹雨菲13800138000"}"#,
+        r#"{"do":"add","type":"person","曹雨菲13800138000":1}"#,
+        r#"{"do":"find","type":"person","text":"x","limit":"曹雨菲13800138000"}"#,
+        r#""曹雨菲13800138000""#,
+        r#"{"do":"find" 曹雨菲13800138000"#,
+        r#"{"do":"add","type":"person","fields":{"name":"曹雨菲13800138000"#,
+    ];
+    for language in ["en", "zh-CN"] {
+        let line = ["device", "script", "-", "--keep-going", "--dir", &device, "--lang", language];
+        let (code, out) = lastmile(&line, &lines.join("\n"));
+        assert_eq!((code, out.lines().count()), (Some(10), lines.len()), "{out}");
+        assert!(!out.contains("曹雨菲") && !out.contains("13800138000"), "{out}");
+        for (number, answer) in (1..).zip(out.lines()) {
+            let answer: Value = serde_json::from_str(answer).unwrap();
+            assert_eq!((&answer["line"], &answer["error"]["key"]), (&json!(number), &json!("error.script_line")));
+        }
+    }
+}

@@ -85,6 +85,47 @@ fn a_roster_goes_through_device_relay_and_office_into_the_figures() {
 }
 
 #[test]
+fn a_mended_roster_is_read_again_without_registering_anybody_twice() {
+    let place = Place::new();
+    let (serving, _, device) = enrolled(&place);
+    drop(serving);
+    let roster = place.text("名册.csv");
+    let read = |code: i32, rows: &[&str], more: &[&str]| {
+        let text = format!("姓名,手机,出生年月,身份证号,政治面貌\n{}\n", rows.join("\n"));
+        std::fs::write(&roster, text).unwrap();
+        json(code, &[&["import", "roster", &roster, "--dir", &device][..], more].concat())
+    };
+    let rows_of = |answer: &serde_json::Value, key: &str| {
+        answer[key].as_array().unwrap().iter().map(|one| one["row"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let count = || json(0, &["device", "list", "check_in", "--dir", &device])["count"].as_u64().unwrap();
+    let good = ["王五一,13800138000,1980-05,,01", "李四四,,1981-06,,01", "曹雨菲,,,990101198001010014,01"];
+    let bad = "赵六六,138001,1981-06,,01";
+    let first = read(10, &[good[0], bad, good[1], good[2]], &[]);
+    assert_eq!((first["saved"].as_u64(), rows_of(&first, "present"), count()), (Some(3), vec![], 3), "{first:#}");
+    // The bad row is mended, one stands twice, and one has a second phone now.
+    let mended = "赵六六,13800138001,1981-06,,01";
+    let again = read(0, &["王 五一,13800138000;13900139000,1980-05,,01", mended, good[1], good[2], mended], &[]);
+    assert_eq!((again["saved"].as_u64(), count()), (Some(1), 4), "{again:#}");
+    assert_eq!(rows_of(&again, "present"), [2, 4, 5, 6]);
+    assert_eq!(again["present"][0]["person"], first["people"][0]["person"]);
+    assert_eq!(again["present"][3]["person"], again["people"][0]["person"]);
+    assert_eq!(again["bad_rows"], 0);
+    let all = read(0, &good, &[]);
+    assert_eq!((all["saved"].as_u64(), rows_of(&all, "present"), count()), (Some(0), vec![2, 3, 4], 4));
+    // Somebody else: another id number, another phone, or only the name in common.
+    let others = ["曹雨菲,,,990101198001010022,01", "王五一,13700137000,1980-05,,01", "李四四,,1985-01,,01"];
+    let others = read(0, &others, &[]);
+    assert_eq!((others["saved"].as_u64(), rows_of(&others, "present"), count()), (Some(3), vec![], 7), "{others:#}");
+    assert_eq!(read(0, &good[..1], &["--anyway"])["saved"], 1);
+    assert_eq!(count(), 8);
+    for (language, word) in [("en", "is left out"), ("zh-CN", "未保存")] {
+        let said = text(&run(0, &["import", "roster", &roster, "--dir", &device, "--lang", language]));
+        assert!(said.contains(word) && !said.contains("13800138000"), "{said}");
+    }
+}
+
+#[test]
 fn exports_what_other_programs_read() {
     let place = Place::new();
     let (serving, _, device) = enrolled(&place);

@@ -34,6 +34,8 @@ pub(crate) struct Fingerprints {
     started: bool,
     /// Persons and the scopes, by their local numbers, in which their rows changed.
     waiting: BTreeSet<(RecordId, u32)>,
+    /// Pairs found that are not yet linked: they stay until that has been written, whatever fails.
+    twins: BTreeSet<(RecordId, RecordId)>,
     by_person: HashMap<RecordId, Known>,
     by_print: HashMap<[u8; 32], BTreeSet<RecordId>>,
 }
@@ -94,7 +96,6 @@ impl Central {
             self.fingerprints.waiting.extend(all);
             self.fingerprints.started = true;
         }
-        let mut pairs = Vec::new();
         let chosen: Vec<(RecordId, u32)> = self.fingerprints.waiting.iter().take(at_most.min(STEP)).copied().collect();
         let rows: Vec<Sealed> = chosen
             .iter()
@@ -102,11 +103,13 @@ impl Central {
             .collect::<Result<_, RelayError>>()?;
         for (waited, known) in chosen.iter().zip(open_all(&self.keys, &rows)) {
             if let Some(twin) = self.fingerprints.note(waited.0, known) {
-                pairs.push((waited.0.min(twin), waited.0.max(twin)));
+                self.fingerprints.twins.insert((waited.0.min(twin), waited.0.max(twin)));
             }
             self.fingerprints.waiting.remove(waited);
         }
-        let linked = if pairs.is_empty() { Vec::new() } else { self.link_pairs(pairs)? };
+        let twins: Vec<_> = self.fingerprints.twins.iter().copied().collect();
+        let linked = if twins.is_empty() { Vec::new() } else { self.link_pairs(twins)? };
+        self.fingerprints.twins.clear();
         Ok((linked, !self.fingerprints.waiting.is_empty()))
     }
 
@@ -168,7 +171,16 @@ fn open_all(keys: &Keys, rows: &[Sealed]) -> Vec<Option<Known>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use lastmile_crdt::Edit;
+    use lastmile_log::seal_value;
+    use lastmile_model::{Scope, Value};
+    use lastmile_store::Store;
+    use lastmile_store::sqlite::{OpenOptions, SqliteStorage};
+
     use super::*;
+    use crate::{RelayFolder, RelayOptions};
 
     #[test]
     fn one_number_and_one_name_make_twins() {
@@ -183,5 +195,32 @@ mod tests {
         assert_eq!(prints.note(id(6), known(1, "a")), Some(id(3)), "the name was mended");
         assert_eq!(prints.note(id(3), None), None);
         assert_eq!(prints.of(id(3)), None);
+    }
+
+    #[test]
+    fn twins_found_while_nothing_can_be_written_are_linked_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut central = RelayFolder::open_or_create(folder.path(), &RelayOptions::default()).unwrap().central;
+        let scope = Scope::community("430103005010").unwrap();
+        let twins = [[5; 16], [6; 16]].map(RecordId::from_bytes);
+        let number = seal_value(&central.keys.value.public(), b"990101198001010013", [7; 32]).unwrap();
+        for twin in twins {
+            let fields = vec![Edit::set("name", "曹雨菲"), Edit::set("id_no", Value::Bytes(number.clone()))];
+            let edit = Central::edit("person", twin, true, fields).unwrap();
+            let commit = central.commit(&scope, "", vec![edit]);
+            central.save(&[commit], &[]).unwrap();
+        }
+        // A handle that cannot write stands for a full disk.
+        let database = folder.path().join(crate::folder::DATABASE);
+        let reading = SqliteStorage::open_reader(&database, &OpenOptions::default(), &central.catalogue).unwrap();
+        let reading = Store::new(reading, Arc::clone(&central.catalogue)).unwrap();
+        let writing = std::mem::replace(&mut central.store, reading);
+        assert!(central.link_certain(usize::MAX).is_err());
+        central.store = writing;
+        while central.link_certain(usize::MAX).unwrap() {}
+        let links = Query::new(central.reader.type_no("merge_link").unwrap(), &["loser"]);
+        let links = central.reader.rows(&links).unwrap();
+        assert_eq!(links.iter().map(|link| link.cells[0].record()).collect::<Vec<_>>(), [Some(twins[1])]);
+        assert!(!central.link_certain(usize::MAX).unwrap(), "nothing is left to link");
     }
 }

@@ -30,6 +30,8 @@ pub enum Test {
     NotNull,
     /// A set column holds this element.
     Holds,
+    /// A text has this part, a number these digits; bytes have none.
+    Contains,
 }
 
 /// One condition.
@@ -58,6 +60,10 @@ pub struct Query {
     pub columns: Vec<String>,
     /// Sort by these columns; `true` is descending. Ties, and no order at all, follow the local row number.
     pub order: Vec<(String, bool)>,
+    /// Whether the local row number goes down: what came last to this replica stands first within its scope.
+    pub newest_first: bool,
+    /// Only rows that come after the one with this local row number, in the order asked for; none if no such row is there.
+    pub after: Option<i64>,
     /// At most this many rows.
     pub limit: Option<usize>,
     /// Skip this many rows.
@@ -75,6 +81,8 @@ impl Query {
             find: None,
             columns: columns.iter().map(|&name| name.to_owned()).collect(),
             order: Vec::new(),
+            newest_first: false,
+            after: None,
             limit: None,
             offset: 0,
         }
@@ -98,6 +106,13 @@ impl Query {
     #[must_use]
     pub fn order_by(mut self, column: &str, descending: bool) -> Self {
         self.order.push((column.to_owned(), descending));
+        self
+    }
+
+    /// Shows what came last first, where no other order decides.
+    #[must_use]
+    pub const fn newest_first(mut self) -> Self {
+        self.newest_first = true;
         self
     }
 }

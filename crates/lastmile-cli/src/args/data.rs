@@ -150,7 +150,10 @@ Examples:
   lastmile import roster 名册.csv --community 430103005010 --employer 0192f3a4
 
 Headings are found by themselves (姓名, 身份证号, 手机, 出生年月, 政治面貌, 工作单位, 报到社区 ...). Rows that cannot be
-taken are listed by their number in the file; the others are. Ends with 10 if rows were refused.")]
+taken are listed by their number in the file; the others are. Ends with 10 if rows were refused.
+
+A member who is here already, or stands in the file twice, is not saved again: the same name with a phone, the end of
+the id number or the month of birth in common, and nothing that differs. So a mended roster can be read again as a whole.")]
 pub struct ImportRoster {
     /// The roster: .xlsx, .csv or .txt
     #[arg(value_name = "FILE")]
@@ -170,6 +173,9 @@ pub struct ImportRoster {
     /// Read and report, save nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Save also members who are here already
+    #[arg(long, conflicts_with = "dry_run")]
+    pub anyway: bool,
     /// Where the data lies.
     #[command(flatten)]
     pub data: DataDir,

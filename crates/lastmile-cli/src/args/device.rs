@@ -134,10 +134,11 @@ pub struct Find {
 /// Which records of a type, in which order.
 #[derive(Debug, Clone, Args)]
 pub struct Selection {
-    /// Only records that meet this; repeatable, all must hold. Quote it for the shell
+    /// Only records that meet this: = != < <= > >= or ~ for a part of a text or one of several values; repeatable, all must
+    /// hold. Quote it for the shell
     #[arg(long = "where", value_name = "FIELD=VALUE")]
     pub conditions: Vec<Condition>,
-    /// Order, as field or field:desc; repeatable [default: newest first]
+    /// Order, as field or field:desc; repeatable [default: newest first, by when they came to this device]
     #[arg(long, value_name = "FIELD[:desc]")]
     pub sort: Vec<SortBy>,
     /// Fields to show, separated by commas [default: the important ones]
@@ -151,7 +152,8 @@ pub struct Selection {
 Examples:
   lastmile device list person
   lastmile device list activity --where state=verified --where 'date>=2026-01-01' --limit 20 --json
-  lastmile device list activity --sort date --columns date,title,beneficiaries")]
+  lastmile device list activity --where 'title~清洁' --sort date --columns date,title,beneficiaries
+  lastmile device list activity --after 0192f3a4             # the next page")]
 pub struct List {
     /// Type of the records
     #[arg(value_name = "TYPE")]
@@ -162,7 +164,7 @@ pub struct List {
     /// Most records to show; 0 for all
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub limit: usize,
-    /// Go on after this record
+    /// Go on after this record, the last one shown, in the same order
     #[arg(long, value_name = "ID")]
     pub after: Option<RecordRef>,
     /// Also those that the office linked to another one and that are read as it

@@ -55,5 +55,5 @@ pub(super) fn run(args: &Demo, output: &mut Output) -> Result<Exit, CliError> {
     }
     output.gap()?;
     output.table(&table)?;
-    Ok(if summary.lost == 0 && summary.differing == 0 { Exit::Done } else { Exit::Damage })
+    Ok(if summary.lost == 0 && summary.differing.unwrap_or(0) == 0 { Exit::Done } else { Exit::Damage })
 }

@@ -242,14 +242,17 @@ fn usual_columns(reader: &Reader, record_type: &RecordType) -> Vec<String> {
 
 fn condition(record_type: &RecordType, condition: &Condition) -> Result<(String, Test, ViewCell<'static>), CliError> {
     let value = condition.value.as_str();
-    let kind = record_type.field(&condition.field).map(|(_, field)| field.kind.clone());
+    let field = record_type.field(&condition.field).map(|(_, field)| field);
+    let is_set = field.is_some_and(|field| field.merge == lastmile_model::Merge::Set);
+    let has_part = condition.comparison == Comparison::Contains;
+    let kind = field.map(|field| field.kind.clone()).filter(|_| !is_set);
     let cell = match kind {
         Some(lastmile_model::FieldKind::Ref(_)) => value
             .parse::<RecordId>()
             .map(|id| ViewCell::Blob(id.as_bytes().to_vec().into()))
             .map_err(|_| CliError::new(Exit::Refused, key!("error.whole_id")).with("field", &condition.field))?,
         Some(lastmile_model::FieldKind::Bool) => ViewCell::Int(i64::from(matches!(value, "1" | "true" | "是"))),
-        Some(lastmile_model::FieldKind::Int { .. }) => ViewCell::Int(
+        Some(lastmile_model::FieldKind::Int { .. }) if !has_part => ViewCell::Int(
             value
                 .parse()
                 .map_err(|_| CliError::new(Exit::Refused, key!("error.number")).with("field", &condition.field))?,
@@ -265,7 +268,10 @@ fn condition(record_type: &RecordType, condition: &Condition) -> Result<(String,
         Comparison::Less | Comparison::AtMost => Test::AtMost,
         Comparison::Greater => Test::Above,
         Comparison::AtLeast => Test::AtLeast,
-        Comparison::Contains => Test::Holds,
+        Comparison::Contains if is_set => Test::Holds,
+        // A reference, a truth value or a count has no parts: it is the one asked for or not.
+        Comparison::Contains if !matches!(cell, ViewCell::Text(_)) => Test::Is,
+        Comparison::Contains => Test::Contains,
     };
     Ok((condition.field.clone(), test, cell))
 }
@@ -292,6 +298,9 @@ pub(super) fn query_of(
     for sort in &selection.sort {
         query = query.order_by(&sort.field, sort.descending);
     }
+    if selection.sort.is_empty() {
+        query = query.newest_first();
+    }
     Ok((query, columns))
 }
 
@@ -299,7 +308,7 @@ fn show_rows(
     reader: &mut Reader,
     record_type: &RecordType,
     (query, columns): (&Query, &[String]),
-    all: bool,
+    (all, limit): (bool, Option<usize>),
     output: &mut Output,
 ) -> Result<usize, CliError> {
     let read_as = ReadAs::of(reader, &record_type.name).map_err(refused)?;
@@ -329,7 +338,9 @@ fn show_rows(
             }
             objects.push(object);
             table.row(cells.into_iter().map(Into::into));
-            Ok(ControlFlow::Continue(()))
+            // Counted here, so that what is left out takes no room of what is shown.
+            let full = limit.is_some_and(|limit| objects.len() >= limit);
+            Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })
         .map_err(store_error)?;
     let count = objects.len();
@@ -395,15 +406,30 @@ fn list(args: &List, output: &mut Output) -> Result<Exit, CliError> {
     let catalogue = std::sync::Arc::clone(reader.catalogue());
     let known = known_type(&reader, &catalogue, &args.record_type)?;
     let (mut query, columns) = query_of(&reader, known, &args.selection)?;
-    query.limit = (args.limit > 0).then_some(args.limit);
     if let Some(after) = &args.after {
         let last = find_record(&mut reader, after, Some(&args.record_type))?.id;
-        query = query.filter("id", Test::Above, ViewCell::Blob(last.as_bytes().to_vec().into())).order_by("id", false);
+        query.after = last_row(&reader, &query, last)?;
     }
-    if show_rows(&mut reader, known, (&query, &columns), args.all, output)? == 0 {
+    let limit = (args.limit > 0).then_some(args.limit);
+    if show_rows(&mut reader, known, (&query, &columns), (args.all, limit), output)? == 0 {
         output.say::<&str>(key!("device.none"), &[])?;
     }
     Ok(Exit::Done)
+}
+
+/// The row of a record that a list goes on after: of copies in several scopes the one that stands last in its order.
+fn last_row(reader: &Reader, query: &Query, id: RecordId) -> Result<Option<i64>, CliError> {
+    let id = ViewCell::Blob(id.as_bytes().to_vec().into());
+    let copies =
+        Query { order: query.order.clone(), newest_first: query.newest_first, ..Query::new(query.type_no, &[]) };
+    let mut last = None;
+    reader
+        .query(&copies.filter("id", Test::Is, id), &mut |row| {
+            last = Some(row.head.rec);
+            Ok(ControlFlow::Continue(()))
+        })
+        .map_err(store_error)?;
+    Ok(last)
 }
 
 fn show(args: &Show, output: &mut Output) -> Result<Exit, CliError> {

@@ -105,6 +105,9 @@ fn import(args: &ImportRoster, roster: &Roster, output: &mut Output) -> Result<E
         object.insert("bad_rows".to_owned(), json!(roster.bad_rows().saturating_add(refused.len())));
         object.insert("saved".to_owned(), json!(saved.rows.len()));
         object.insert("people".to_owned(), json!(people));
+        let present: Vec<Value> =
+            saved.present.iter().map(|(row, id)| json!({"row": row, "person": id.to_string()})).collect();
+        object.insert("present".to_owned(), json!(present));
         object.insert("duplicates".to_owned(), json!(hints));
         object.insert("no_employer".to_owned(), json!(saved.no_employer));
         object.insert("assumed_members".to_owned(), json!(saved.assumed_members));
@@ -123,6 +126,9 @@ fn import(args: &ImportRoster, roster: &Roster, output: &mut Output) -> Result<E
         output.table(&table)?;
         output.gap()?;
     }
+    for (row, id) in &saved.present {
+        output.say(key!("roster.present"), &[("row", row.to_string()), ("id", id.to_string())])?;
+    }
     for (row, list) in &saved.hints {
         let ids: Vec<String> = list.iter().map(ToString::to_string).collect();
         output.say(key!("roster.hint"), &[("row", row.to_string()), ("ids", ids.join(" "))])?;
@@ -134,8 +140,13 @@ fn import(args: &ImportRoster, roster: &Roster, output: &mut Output) -> Result<E
         output.say::<&str>(key!("roster.members_all"), &[])?;
     }
     let bad = roster.bad_rows().saturating_add(refused.len());
-    output.say(key!("roster.saved"), &[("saved", saved.rows.len().to_string()), ("bad", bad.to_string())])?;
-    Ok(match (saved.rows.is_empty(), bad) {
+    let counts = [
+        ("saved", saved.rows.len().to_string()),
+        ("present", saved.present.len().to_string()),
+        ("bad", bad.to_string()),
+    ];
+    output.say(key!("roster.saved"), &counts)?;
+    Ok(match (saved.rows.is_empty() && saved.present.is_empty(), bad) {
         (true, _) => Exit::Refused,
         (false, 0) => Exit::Done,
         (false, _) => Exit::Partial,

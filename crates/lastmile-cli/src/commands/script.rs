@@ -3,15 +3,18 @@
 //! Each line is one object with `do`: `add`, `edit`, `event`, `save`, `show`, `find`, `list`, `status` or `sync`. Its answer is one line with `ok`
 //! and the result, or with `error`, written once the result is on disk.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 
 use lastmile_client::Replica;
 use lastmile_model::input::Entry;
 use lastmile_model::problem::{Fault, Problem};
-use lastmile_model::{FieldKind, RecordId, RecordType, input};
+use lastmile_model::{FieldKind, RecordId, RecordType, Value, input};
+use lastmile_store::StoreError;
 use lastmile_store::query::Query;
 use serde::Deserialize;
+use serde_json::error::Category;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
@@ -146,9 +149,7 @@ pub(super) fn run(args: &Script, output: &mut Output) -> Result<Exit, CliError> 
         }
         let answer = match serde_json::from_str::<Step>(&line) {
             Ok(step) => step_of(&replica, &runtime, step, language),
-            Err(error) => {
-                Err(CliError::new(Exit::Refused, key!("error.script_line")).with("line", number).with("reason", error))
-            }
+            Err(error) => Err(no_step(number, &error, output)),
         };
         let document = match answer {
             Ok(result) => json!({"line": number, "ok": result}),
@@ -165,6 +166,18 @@ pub(super) fn run(args: &Script, output: &mut Output) -> Result<Exit, CliError> 
     }
     replica.close().map_err(|error| client_error(error, language))?;
     Ok(if failures == 0 { Exit::Done } else { Exit::Partial })
+}
+
+/// Says where a line stops being a step and of which kind the fault is. The parser's own words repeat what was typed, which may be personal.
+fn no_step(line: u64, error: &serde_json::Error, output: &Output) -> CliError {
+    let column = [("column", error.column().to_string())];
+    let kind = match error.classify() {
+        Category::Syntax | Category::Io => output.messages().text(key!("error.script_syntax"), &column),
+        Category::Eof => output.messages().text(key!("error.script_cut"), &column),
+        // The parser knows of these only once the line was read, and names no place.
+        Category::Data => output.messages().plain(key!("error.script_fields")),
+    };
+    CliError::new(Exit::Refused, key!("error.script_line")).with("line", line).with("kind", kind)
 }
 
 /// Reads an id; what was written instead of one may be a name, so it is not repeated.
@@ -204,6 +217,28 @@ fn entry_of(kind: &RecordType, record: &GivenRecord) -> Result<Entry, Vec<Proble
         }
     }
     if problems.is_empty() { Ok(entry) } else { Err(problems) }
+}
+
+/// Whether a record that is to be made is here already, as a script that runs again after a crash finds it. Another one of that id is an
+/// error: two beginnings of one record would have to be sorted out by the office.
+fn is_there(replica: &Replica, kind: &RecordType, id: RecordId, entry: &Entry) -> Result<bool, CliError> {
+    let history = match replica.read(|reader| reader.history(&kind.name, id)) {
+        Ok(history) => history,
+        Err(StoreError::NoRecord { .. }) => return Ok(false),
+        Err(error) => return Err(store_error(error)),
+    };
+    // What is sealed is sealed anew each time; the end of the number stands beside it.
+    let own = |name: &str| kind.field(name).is_none_or(|(_, field)| !field.common && field.kind != FieldKind::IdNumber);
+    let wanted: BTreeMap<&str, &Value> =
+        entry.values.iter().map(|(name, value)| (name.as_str(), value)).filter(|(name, _)| own(name)).collect();
+    let same = history.iter().any(|change| {
+        let set = change.edits.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_ref()?)));
+        set.filter(|(name, _)| own(name)).collect::<BTreeMap<_, _>>() == wanted
+    });
+    if same {
+        return Ok(true);
+    }
+    Err(CliError::new(Exit::Refused, key!("error.script_exists")).with("type", &kind.name).with("id", id))
 }
 
 fn step_of(
@@ -257,6 +292,9 @@ fn step_of(
             for record in records {
                 let (_, kind) = known(&record.record_type)?;
                 let entry = entry_of(&kind, &record).map_err(invalid)?;
+                if record.new && !kind.has_derived_id() && is_there(replica, &kind, id_of(&record.id)?, &entry)? {
+                    continue;
+                }
                 draft.put(&record.record_type, id_of(&record.id)?, record.new, entry).map_err(failed)?;
             }
             let saved = draft.save().map_err(failed)?;

@@ -34,6 +34,23 @@ pub(super) struct LinkTable {
     activities: Canonical,
 }
 
+impl Link {
+    /// What the record says in each scope where it stands.
+    pub fn fields(&self, live: bool, reason: &str) -> Vec<Edit> {
+        fields(&self.record_type, (self.loser, self.winner), live, reason)
+    }
+}
+
+fn fields(record_type: &str, (loser, winner): (RecordId, RecordId), live: bool, reason: &str) -> Vec<Edit> {
+    vec![
+        Edit::set("loser", Value::reference(loser)),
+        Edit::set("winner", Value::reference(winner)),
+        Edit::set("record_type", record_type),
+        Edit::set("live", live),
+        Edit::set("reason", reason),
+    ]
+}
+
 fn ordered(one: RecordId, other: RecordId) -> (RecordId, RecordId) {
     (one.min(other), one.max(other))
 }
@@ -57,6 +74,20 @@ impl LinkTable {
     /// Whether somebody has decided about the two.
     pub fn decided(&self, record_type: &str, one: RecordId, other: RecordId) -> bool {
         !self.between(one, other).is_empty() || self.joined(record_type, one, other)
+    }
+
+    /// Every record that is read as this person, itself among them.
+    pub fn records_of(&self, person: RecordId) -> BTreeSet<RecordId> {
+        let mut records = BTreeSet::from([person]);
+        let linked = self.by_pair.keys().flat_map(|(one, other)| [*one, *other]);
+        records.extend(linked.filter(|other| self.person(*other) == self.person(person)));
+        records
+    }
+
+    /// The links, live or not, that have one of these records on a side.
+    pub fn about<'a>(&'a self, records: &'a BTreeSet<RecordId>) -> impl Iterator<Item = &'a Link> {
+        let links = self.by_pair.values().flatten();
+        links.filter(move |link| records.contains(&link.loser) || records.contains(&link.winner))
     }
 
     /// The canonical id of a person.
@@ -118,13 +149,7 @@ impl Central {
         scopes.extend(self.places_of(record_type, winner)?);
         let mut edits = Vec::with_capacity(scopes.len());
         for scope in &scopes {
-            let fields = vec![
-                Edit::set("loser", from.clone()),
-                Edit::set("winner", into.clone()),
-                Edit::set("record_type", record_type),
-                Edit::set("live", live),
-                Edit::set("reason", reason),
-            ];
+            let fields = fields(record_type, (loser, winner), live, reason);
             edits.push((scope.clone(), Self::edit("merge_link", id, true, fields)?));
         }
         let scopes = scopes.iter().map(Scope::to_string).collect();

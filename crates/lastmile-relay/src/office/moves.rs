@@ -1,12 +1,15 @@
 //! Moving a person to another community: both commits in one transaction.
 
+use std::collections::BTreeSet;
+
 use lastmile_crdt::Edit;
 use lastmile_model::{Places, RecordId, RecordType, Scope, Value, civil, derive, keys};
-use lastmile_store::FullRecord;
 use lastmile_store::query::{Query, Test};
 use lastmile_store::storage::Cell;
+use lastmile_store::{FullRecord, RecordEdit};
 use uuid::Uuid;
 
+use super::links::LinkTable;
 use super::note_of;
 use super::steps::place;
 use crate::central::Central;
@@ -23,6 +26,8 @@ struct Home {
     check_in: RecordId,
     scope: Scope,
     confirmed: bool,
+    /// From when it is confirmed; empty if it is not.
+    since: String,
 }
 
 impl Central {
@@ -40,41 +45,38 @@ impl Central {
             return Err(OfficeError::BadCommunity { text: to.to_owned() }.into());
         }
         let on = civil::date_text(self.day(on)?);
-        let (_, places) = self.find(person, &["person"])?;
-        let home = self.home_of(person)?.ok_or(OfficeError::NoCheckIn { person })?;
+        self.find(person, &["person"])?;
+        // What the office linked is one person and moves as one.
+        let table = self.links()?;
+        let records = table.records_of(RecordId(person));
+        let homes = self.homes_of(&records)?;
+        let home = homes.first().ok_or(OfficeError::NoCheckIn { person })?;
         if home.scope == target {
             return Err(OfficeError::AlreadyThere { person }.into());
         }
-        let holder = if places.contains(&home.scope) { Some(home.scope.clone()) } else { places.first().cloned() };
-        let holder = holder.ok_or_else(|| OfficeError::NotFound { what: "person".to_owned(), id: person })?;
         self.hold(&target)?;
         let number = self.next_move()?;
         let number_part = ("move", Value::Int(i64::try_from(number).unwrap_or(i64::MAX)));
 
-        let (way, extra) = if home.confirmed {
-            ("move_out", vec![number_part.clone(), ("to", place(target.code()))])
-        } else {
-            // Who was never confirmed does not move out: the check-in ends.
-            ("end", vec![number_part.clone()])
-        };
-        let left = self.event(way, Some(&on), why, &extra)?;
-        let left = Self::edit("check_in", home.check_in, false, left)?;
-
-        let record = self.full("person", person, &holder)?;
-        let catalogue = std::sync::Arc::clone(&self.catalogue);
-        let mut arriving = Vec::new();
-        if let Some((_, person_type)) = catalogue.get("person") {
-            arriving.push(Self::edit(
-                "person",
-                record.id,
-                !places.contains(&target),
-                restated(person_type, &record, &[]),
-            )?);
+        let mut left = Vec::new();
+        for leaving in homes.iter().filter(|one| one.scope == home.scope) {
+            let (way, extra) = if leaving.confirmed {
+                ("move_out", vec![number_part.clone(), ("to", place(target.code()))])
+            } else {
+                // Who was never confirmed does not move out: the check-in ends.
+                ("end", vec![number_part.clone()])
+            };
+            let event = self.event(way, Some(&on), why, &extra)?;
+            left.push(Self::edit("check_in", leaving.check_in, false, event)?);
         }
-        let check_in = derive::check_in(record.id, target.code());
+
+        let catalogue = std::sync::Arc::clone(&self.catalogue);
+        let mut arriving = self.arriving_persons(RecordId(person), &records, &home.scope, &target)?;
+        arriving.extend(Self::arriving_links(&table, &records, &target, why)?);
+        let check_in = derive::check_in(RecordId(person), target.code());
         let old = self.full("check_in", home.check_in.0, &home.scope)?;
         let mut fields =
-            vec![Edit::set("person", Value::reference(record.id)), Edit::set("community", place(target.code()))];
+            vec![Edit::set("person", Value::reference(RecordId(person))), Edit::set("community", place(target.code()))];
         if let Some((_, check_in_type)) = catalogue.get("check_in") {
             fields.extend(restated(check_in_type, &FullRecord { events: Vec::new(), ..old }, &LEFT_BEHIND));
         }
@@ -85,7 +87,7 @@ impl Central {
         arriving.push(Self::edit("check_in", check_in, true, fields)?);
 
         let note = note_of("move", why);
-        let commits = [self.commit(&home.scope, &note, vec![left]), self.commit(&target, &note, arriving)];
+        let commits = [self.commit(&home.scope, &note, left), self.commit(&target, &note, arriving)];
         self.save(&commits, &[(MOVES, &number.to_be_bytes())])?;
         Ok(OfficeAnswer::Moved {
             person,
@@ -96,29 +98,67 @@ impl Central {
         })
     }
 
-    /// The check-in by which a person is on the books: the one confirmed last, else one that waits.
-    fn home_of(&mut self, person: Uuid) -> Result<Option<Home>, RelayError> {
+    /// Says in the target again who moves, by every record that the community left holds of the person.
+    fn arriving_persons(
+        &mut self,
+        person: RecordId,
+        records: &BTreeSet<RecordId>,
+        from: &Scope,
+        target: &Scope,
+    ) -> Result<Vec<RecordEdit>, RelayError> {
+        let catalogue = std::sync::Arc::clone(&self.catalogue);
+        let Some((_, person_type)) = catalogue.get("person") else { return Ok(Vec::new()) };
+        let mut arriving = Vec::new();
+        for &id in records {
+            let places = self.places_of("person", id)?;
+            let holder = match places.iter().find(|scope| *scope == from) {
+                // The one that was named moves wherever it stands.
+                None if id == person => places.first(),
+                here => here,
+            };
+            let Some(holder) = holder else { continue };
+            let record = self.full("person", id.0, holder)?;
+            let fields = restated(person_type, &record, &[]);
+            arriving.push(Self::edit("person", id, !places.contains(target), fields)?);
+        }
+        Ok(arriving)
+    }
+
+    /// Says in the target again what was decided about these records, so that it is known there too what is one and what is not.
+    fn arriving_links(
+        table: &LinkTable,
+        records: &BTreeSet<RecordId>,
+        target: &Scope,
+        why: &str,
+    ) -> Result<Vec<RecordEdit>, RelayError> {
+        let missing = table.about(records).filter(|link| link.record_type == "person" && !link.scopes.contains(target));
+        missing.map(|link| Self::edit("merge_link", link.id, true, link.fields(link.live, why))).collect()
+    }
+
+    /// The check-ins by which a person is on the books, whichever record they name: first the one confirmed last, at the end
+    /// those that wait.
+    fn homes_of(&mut self, records: &BTreeSet<RecordId>) -> Result<Vec<Home>, RelayError> {
         let scopes = self.scope_map()?;
-        let query = Query::new(self.reader.type_no("check_in")?, &["state", "confirmed_from"]).filter(
-            "person",
-            Test::Is,
-            Cell::Blob(person.as_bytes().to_vec().into()),
-        );
-        let mut best: Option<(bool, String, Home)> = None;
-        for row in self.reader.rows(&query)? {
-            let [state, since] = row.cells.as_slice() else { continue };
-            let confirmed = state.text() == Some("confirmed");
-            let Some(scope) = scopes.get(&row.scope) else { continue };
-            if !confirmed && !matches!(state.text(), Some("registered" | "returned")) {
-                continue;
-            }
-            let since = since.text().unwrap_or_default().to_owned();
-            let home = Home { check_in: row.id, scope: scope.clone(), confirmed };
-            if best.as_ref().is_none_or(|(known, day, _)| (*known, day) < (confirmed, &since)) {
-                best = Some((confirmed, since, home));
+        let type_no = self.reader.type_no("check_in")?;
+        let mut homes = Vec::new();
+        for record in records {
+            let query = Query::new(type_no, &["state", "confirmed_from"]).filter(
+                "person",
+                Test::Is,
+                Cell::Blob(record.as_bytes().to_vec().into()),
+            );
+            for row in self.reader.rows(&query)? {
+                let [state, since] = row.cells.as_slice() else { continue };
+                let confirmed = state.text() == Some("confirmed");
+                let Some(scope) = scopes.get(&row.scope) else { continue };
+                if confirmed || matches!(state.text(), Some("registered" | "returned")) {
+                    let since = since.text().unwrap_or_default().to_owned();
+                    homes.push(Home { check_in: row.id, scope: scope.clone(), confirmed, since });
+                }
             }
         }
-        Ok(best.map(|(_, _, home)| home))
+        homes.sort_by(|one, other| (other.confirmed, &other.since).cmp(&(one.confirmed, &one.since)));
+        Ok(homes)
     }
 
     /// The number of the next move; it counts as given once the move is saved with it.

@@ -1,6 +1,6 @@
 //! Confirming check-ins, verifying activities, giving records back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lastmile_crdt::Edit;
 use lastmile_model::states::Machine;
@@ -78,7 +78,7 @@ impl Central {
     pub(super) fn give_back(&mut self, ids: &[Uuid], why: &str) -> Result<OfficeAnswer, RelayError> {
         let on = civil::date_text(self.today());
         let (mut edits, mut skipped) = (Vec::new(), Vec::new());
-        for &id in ids {
+        for id in each_once(ids) {
             let (type_name, _) = self.find(id, &["activity", "check_in"])?;
             for one in self.chosen(&type_name, &Selection::Ids(vec![id]), "")? {
                 if allows(&type_name, &one.state, "return") {
@@ -141,11 +141,11 @@ impl Central {
         let base = Query::new(type_no, &["state"]).within(scopes.keys().copied().collect());
         let mut found = Vec::new();
         let queries: Vec<(Option<Uuid>, Query)> = match which {
-            Selection::Ids(ids) => ids
-                .iter()
+            Selection::Ids(ids) => each_once(ids)
+                .into_iter()
                 .map(|id| {
                     let cell = Cell::Blob(id.as_bytes().to_vec().into());
-                    (Some(*id), base.clone().filter("id", Test::Is, cell))
+                    (Some(id), base.clone().filter("id", Test::Is, cell))
                 })
                 .collect(),
             Selection::Within(_) | Selection::All => {
@@ -164,6 +164,12 @@ impl Central {
         }
         Ok(found)
     }
+}
+
+/// The ids in their order, each once: a record named twice takes a step once.
+fn each_once(ids: &[Uuid]) -> Vec<Uuid> {
+    let mut seen = BTreeSet::new();
+    ids.iter().copied().filter(|id| seen.insert(*id)).collect()
 }
 
 fn receipt_key(scope: &Scope, year: &str) -> String {

@@ -1,10 +1,10 @@
 //! One person recorded twice.
 
-use lastmile_model::RecordId;
-use lastmile_model::Value;
-use lastmile_relay::{Likeness, OfficeAnswer, OfficeCommand, OfficeError};
+use lastmile_model::{RecordId, Value, derive};
+use lastmile_relay::{Likeness, OfficeAnswer, OfficeCommand, OfficeError, Selection};
+use lastmile_report::{ReportId, ReportRequest};
 
-use crate::device::{COMMUNITY, activity, apart, enrolled, fresh_id, participation, relay};
+use crate::device::{COMMUNITY, OTHER_COMMUNITY, activity, apart, enrolled, fresh_id, participation, relay};
 
 const ID_NO: &str = "990101198001010013";
 
@@ -63,6 +63,72 @@ async fn one_id_number_and_one_name_are_linked_and_can_be_parted() {
     };
     assert_eq!(again.id, link.0);
     drop((one, other));
+}
+
+/// The members on the books of a community, as the relay's own report counts them.
+async fn on_books(relay: &lastmile_relay::RunningRelay, code: &str) -> i64 {
+    let mut reader = relay.reader().await.unwrap();
+    let day = |text: &str| text.parse().unwrap();
+    let request = ReportRequest::new(ReportId::R1, code, day("2026-01-01"), day("2026-12-31"), crate::device::NOW);
+    let report = lastmile_report::run(&mut reader, &request).unwrap();
+    report.figure("on_books").unwrap().verified.count()
+}
+
+async fn conflicts(office: &lastmile_relay::OfficeHandle) -> usize {
+    let command = OfficeCommand::Conflicts { record_type: None, within: None, all: false, limit: 0 };
+    match office.run(command).await.unwrap() {
+        OfficeAnswer::Conflicts { conflicts, .. } => conflicts.len(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_person_recorded_twice_moves_as_one() {
+    let (_folder, relay) = relay().await;
+    let (mut here, mut there) = (enrolled(&relay, COMMUNITY).await, enrolled(&relay, OTHER_COMMUNITY).await);
+    let (a, b, apart_from) = (fresh_id(), fresh_id(), fresh_id());
+    let here = apart(move || {
+        here.save(vec![here.person(a, "曹雨菲", Some(ID_NO)), here.check_in(a)]);
+        here.save(vec![here.person(b, "曹雨菲", Some(ID_NO)), here.check_in(b)]);
+        here.save(vec![here.person(apart_from, "曹雨菲", None)]);
+        assert_eq!(here.sync(), None);
+        here
+    })
+    .await;
+    relay.settle().await.unwrap();
+    let office = relay.office();
+    let confirm = OfficeCommand::Confirm { which: Selection::All, on: Some("2026-03-02".to_owned()) };
+    office.run(confirm).await.unwrap();
+    let reason = "另有其人".to_owned();
+    office.run(OfficeCommand::Unlink { loser: apart_from.0, winner: a.0, reason }).await.unwrap();
+    assert_eq!((on_books(&relay, COMMUNITY).await, on_books(&relay, OTHER_COMMUNITY).await), (1, 0));
+
+    let moving = OfficeCommand::Move {
+        person: b.0,
+        to: OTHER_COMMUNITY.to_owned(),
+        on: Some("2026-03-04".to_owned()),
+        why: "搬家".to_owned(),
+    };
+    assert!(matches!(office.run(moving).await, Ok(OfficeAnswer::Moved { .. })));
+    assert_eq!(conflicts(&office).await, 0, "nobody is on the books of two communities");
+    assert_eq!((on_books(&relay, COMMUNITY).await, on_books(&relay, OTHER_COMMUNITY).await), (0, 1));
+    let (link, parted) = (link_id(b, a), link_id(apart_from, a));
+    apart(move || {
+        let mut here = here;
+        assert_eq!((here.sync(), there.sync()), (None, None));
+        for person in [a, b] {
+            let left = derive::check_in(person, COMMUNITY);
+            assert_eq!(here.state("check_in", left).as_deref(), Some("moved_out"));
+        }
+        // The device of the new community reads both records, and the link between them, as the relay does.
+        assert_eq!(there.value("merge_link", link, "live"), Some(Value::Bool(true)));
+        assert_eq!(there.value("merge_link", parted, "live"), Some(Value::Bool(false)));
+        assert_eq!(there.value("person", a, "name"), Some(Value::from("曹雨菲")));
+        assert_eq!(there.value("person", b, "name"), Some(Value::from("曹雨菲")));
+        assert_eq!(there.state("check_in", derive::check_in(b, OTHER_COMMUNITY)).as_deref(), Some("confirmed"));
+        assert_eq!(there.state("check_in", derive::check_in(a, OTHER_COMMUNITY)), None, "one check-in is enough");
+    })
+    .await;
 }
 
 fn link_id(loser: RecordId, winner: RecordId) -> RecordId {

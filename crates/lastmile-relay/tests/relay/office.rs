@@ -7,7 +7,8 @@ use lastmile_relay::{
 };
 
 use crate::device::{
-    COMMUNITY, Device, OTHER_COMMUNITY, activity, apart, change, community, enrolled, fresh_id, participation, relay,
+    COMMUNITY, Device, OTHER_COMMUNITY, activity, apart, change, community, enrolled, event, fresh_id, participation,
+    relay,
 };
 
 async fn conflicts(office: &OfficeHandle) -> Vec<ConflictView> {
@@ -175,6 +176,43 @@ async fn check_ins_are_confirmed_once_and_moves_keep_the_person() {
     })
     .await;
     assert_eq!(conflicts(&office).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_named_twice_is_confirmed_once() {
+    let (_folder, relay) = relay().await;
+    let mut device = enrolled(&relay, COMMUNITY).await;
+    let office = relay.office();
+    let (id, person) = (fresh_id(), fresh_id());
+    let check_in = derive::check_in(person, COMMUNITY);
+    let mut device = apart(move || {
+        device.save(vec![activity(id, "清洁日", 20), device.person(person, "曹雨菲", None), device.check_in(person)]);
+        assert_eq!(device.sync(), None);
+        device
+    })
+    .await;
+    let twice = |id: RecordId| Selection::Ids(vec![id.0, id.0]);
+    let once = Ok(OfficeAnswer::Done { done: 1, skipped: Vec::new() });
+    let confirm = OfficeCommand::Confirm { which: twice(check_in), on: Some("2026-03-02".to_owned()) };
+    assert_eq!(office.run(confirm).await, once);
+    let back = OfficeCommand::Return { ids: vec![id.0, id.0], why: "缺少参加人".to_owned() };
+    assert_eq!(office.run(back).await, once);
+    device = apart(move || {
+        assert_eq!(device.sync(), None);
+        let events = |name, id| device.store.reader().unwrap().record(name, id, None).unwrap().events.len();
+        assert_eq!((events("check_in", check_in), events("activity", id)), (2, 2));
+        assert_eq!(device.value("check_in", check_in, "receipt_no"), Some(Value::from("430103005010-2026-00001")));
+        device.save(vec![change("activity", id, event("submit", Some("2026-03-04")))]);
+        assert_eq!(device.sync(), None);
+        device
+    })
+    .await;
+    assert_eq!(office.run(OfficeCommand::Verify { which: twice(id) }).await, once);
+    apart(move || {
+        assert_eq!(device.sync(), None);
+        assert_eq!(device.store.reader().unwrap().record("activity", id, None).unwrap().events.len(), 4);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ use crate::canonical::Links;
 use crate::day::Day;
 use crate::hash::{Bits, Interner};
 use crate::read::{NEXT, Source, count, day, day_of_instant, id, number};
+use crate::reports::Job;
 use crate::request::Names;
 
 /// Political statuses of members: party member, probationary party member (GB/T 4762).
@@ -29,8 +30,8 @@ pub(crate) struct Person {
     pub(crate) exemption: Option<Exemption>,
     /// The name as the list shows it; empty unless asked for.
     pub(crate) name: String,
-    /// The record whose values show: smallest id, of its copies the one made last.
-    shown: Option<(u128, i64)>,
+    /// The record whose values show, and the scope of the copy.
+    shown: Option<(u128, u32)>,
 }
 
 /// What is wanted of persons beside status and open conflicts.
@@ -42,15 +43,55 @@ pub(crate) struct Wanted {
     pub(crate) exemptions: bool,
 }
 
+/// Whose copy of a person shows, where moves left several: that of the community where the person is, or was last.
+#[derive(Debug)]
+pub(crate) struct Residences<'a> {
+    persons: &'a Interner,
+    /// Person -> a check-in, or [`NOWHERE`].
+    check_in: Vec<u32>,
+    rows: &'a [CheckIn],
+}
+
+impl<'a> Residences<'a> {
+    /// Of each person the check-in that counts on the closing day, else the one that waits, else the one confirmed last (equal
+    /// days: the smaller id). These are days that people typed; no clock has a say.
+    pub(crate) fn of(check_ins: &'a CheckIns, closing: &Homes, waiting: &Homes) -> Self {
+        let mut last = Homes { counted: vec![NOWHERE; check_ins.persons.len()], contested: Bits::default() };
+        for (check_in, place) in check_ins.rows.iter().zip(0_u32..) {
+            let Some(best) = last.counted.get_mut(check_in.person as usize) else { continue };
+            let later = |other: &CheckIn| (check_in.last, other.id) > (other.last, check_in.id);
+            if check_ins.rows.get(*best as usize).is_none_or(later) {
+                *best = place;
+            }
+        }
+        let first_of = |person: usize| {
+            let of = |homes: &Homes| homes.counted.get(person).copied().filter(|place| *place != NOWHERE);
+            of(closing).or_else(|| of(waiting)).or_else(|| of(&last)).unwrap_or(NOWHERE)
+        };
+        let check_in = (0..check_ins.persons.len()).map(first_of).collect();
+        Self { persons: &check_ins.persons, check_in, rows: &check_ins.rows }
+    }
+
+    /// The scope that a canonical person belongs to.
+    fn scope(&self, person: u128) -> Option<u32> {
+        let place = *self.check_in.get(self.persons.get(person)? as usize)?;
+        self.rows.get(place as usize).map(|check_in| check_in.scope)
+    }
+}
+
 /// Reads the canonical persons that have been numbered.
+///
+/// Of several records the one with the smallest id shows; of its copies the one in the scope where the person belongs, else the one in
+/// the scope with the lowest code.
 pub(crate) fn people(
     source: &Source<'_>,
-    links: &Links,
+    job: &Job<'_>,
     persons: &Interner,
     wanted: Wanted,
+    residences: &Residences<'_>,
 ) -> Result<Vec<Person>, ReportError> {
     let mut people = vec![Person::default(); persons.len()];
-    let mut columns = vec!["party_status", "open", "created_at"];
+    let mut columns = vec!["party_status", "open"];
     columns.extend(match wanted {
         Wanted { exemptions: true, .. } => ["exempt_reason", "exempt_until", "name"].as_slice(),
         Wanted { names: Some(_), .. } => &["name"],
@@ -62,14 +103,22 @@ pub(crate) fn people(
     let query = Query::new(source.type_no("person")?, &columns);
     source.visit(&query, &mut |row| {
         let own = number(&row.id);
-        let known = persons.get(links.persons.of(own)).and_then(|place| people.get_mut(place as usize));
-        if let (Some(person), [status, open, created, rest @ ..]) = (known, row.cells) {
-            let created = created.int().unwrap_or(i64::MIN);
-            let better = person.shown.is_none_or(|(id, at)| own < id || (own == id && created > at));
+        let canonical = job.links.persons.of(own);
+        let known = persons.get(canonical).and_then(|place| people.get_mut(place as usize));
+        if let (Some(person), [status, open, rest @ ..]) = (known, row.cells) {
+            let better = match person.shown {
+                None => true,
+                Some((id, _)) if id != own => own < id,
+                Some((_, scope)) => {
+                    let home = residences.scope(canonical);
+                    let rank = |scope: u32| (home != Some(scope), job.territory.code(scope));
+                    rank(row.scope) < rank(scope)
+                }
+            };
             person.held = true;
             person.open = person.open.saturating_add(count(open));
             if better {
-                person.shown = Some((own, created));
+                person.shown = Some((own, row.scope));
                 person.member = status.text().is_some_and(|status| MEMBER.contains(&status));
                 if let (true, [reason, until, ..]) = (wanted.exemptions, rest) {
                     person.exemption = reason.text().map(|_| Exemption { until: day(until).map(Day::date) });
@@ -105,6 +154,8 @@ pub(crate) struct CheckIn {
     pub(crate) opening: Option<Day>,
     /// The first day ever confirmed, if not after the closing day.
     pub(crate) first: Option<Day>,
+    /// The last day of a confirmation, if not after the closing day.
+    pub(crate) last: Option<Day>,
     /// The day a check-in was recorded that still waits for confirmation.
     pub(crate) waiting: Option<Day>,
 }
@@ -119,8 +170,6 @@ pub(crate) struct CheckIns {
 }
 
 /// Reads every check-in that matters up to the closing day; the opening day is the one before the period.
-///
-/// The last span begins with the last confirmation, so without several spans its first day is the first of all.
 pub(crate) fn check_ins(
     source: &Source<'_>,
     links: &Links,
@@ -129,10 +178,11 @@ pub(crate) fn check_ins(
     with_spans: bool,
 ) -> Result<CheckIns, ReportError> {
     let mut found = CheckIns::default();
-    let columns = ["person", "state", "confirmed_from", "confirmed_to", "spans", "open", "created_at"];
+    let columns =
+        ["person", "state", "first_confirmed", "confirmed_from", "confirmed_to", "spans", "open", "created_at"];
     let query = Query::new(source.type_no("check_in")?, &columns);
     source.visit(&query, &mut |row| {
-        let [person, state, from, until, spans, open, created] = row.cells else { return NEXT };
+        let [person, state, first, from, until, spans, open, created] = row.cells else { return NEXT };
         let Some(person) = id(person) else { return NEXT };
         let several = spans.text().map(all_spans);
         let (from, until) = (day(from), day(until));
@@ -142,7 +192,10 @@ pub(crate) fn check_ins(
             None => from.filter(|from| covers((*from, until), on)),
         };
         let (at_closing, at_opening) = (covering(closing), covering(opening));
-        let first = several.iter().flatten().map(|span| span.0).chain(from).min().filter(|first| *first <= closing);
+        // Who was confirmed and left on one day has no span of days, but a first one.
+        let first = day(first).filter(|first| *first <= closing);
+        let begun = several.iter().flatten().map(|span| span.0).chain(from);
+        let last = begun.filter(|begun| *begun <= closing).max().or(first);
         let registered = state.text() == Some("registered");
         let made = if registered { day_of_instant(created) } else { None };
         let waiting = made.filter(|made| *made <= closing);
@@ -163,6 +216,7 @@ pub(crate) fn check_ins(
             closing: at_closing,
             opening: at_opening,
             first,
+            last,
             waiting,
         });
         NEXT
@@ -219,6 +273,12 @@ pub(crate) fn homes(check_ins: &CheckIns, since: impl Fn(&CheckIn) -> Option<Day
     homes
 }
 
+/// Finds for each person the check-in that waits: of several, the one with the smaller id, since the days they were recorded on are
+/// what clocks said.
+pub(crate) fn waiting_homes(check_ins: &CheckIns) -> Homes {
+    homes(check_ins, |check_in| check_in.waiting.map(|_| Day(0)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,6 +305,7 @@ mod tests {
             closing: Some(day(since)),
             opening: None,
             first: None,
+            last: None,
             waiting: None,
         };
         let mut all = CheckIns::default();
@@ -257,5 +318,25 @@ mod tests {
         let homes_now = homes(&all, |one| one.closing);
         assert_eq!(homes_now.of(&all, 0).map(|one| one.id), Some(4));
         assert!(!homes_now.contested.has(0));
+    }
+    #[test]
+    fn of_check_ins_that_wait_the_smaller_id_counts_whatever_clocks_said() {
+        let check_in = |id, scope, made: &str| CheckIn {
+            id,
+            person: 0,
+            scope,
+            open: 0,
+            closing: None,
+            opening: None,
+            first: None,
+            last: None,
+            waiting: Some(day(made)),
+        };
+        let mut all = CheckIns::default();
+        all.persons.number(77);
+        all.rows = vec![check_in(5, 1, "2026-02-01"), check_in(4, 2, "2026-03-01")];
+        assert_eq!(waiting_homes(&all).of(&all, 0).map(|one| one.id), Some(4));
+        all.rows.reverse();
+        assert_eq!(waiting_homes(&all).of(&all, 0).map(|one| one.id), Some(4));
     }
 }

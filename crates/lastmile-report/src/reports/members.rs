@@ -3,7 +3,9 @@
 use super::{Body, Job, PERSONS, day_cell, listed, place_cells, place_columns};
 use crate::ReportError;
 use crate::day::Day;
-use crate::facts::people::{CheckIn, CheckIns, Homes, Person, Wanted, check_ins, homes, people};
+use crate::facts::people::{
+    CheckIn, CheckIns, Homes, Person, Residences, Wanted, check_ins, homes, people, waiting_homes,
+};
 use crate::grid::{
     ChildFigure, Distinct, Grid, Pair, STANDING, Standing, children, children_check, figure, figure_of, list_check,
 };
@@ -36,9 +38,10 @@ impl Books {
     pub(crate) fn read(source: &Source<'_>, job: &Job<'_>, for_duties: bool) -> Result<Self, ReportError> {
         let check_ins = check_ins(source, &job.links, job.from.before(), job.to, for_duties)?;
         let wanted = Wanted { names: job.request.list.then_some(job.request.names), exemptions: for_duties };
-        let people = people(source, &job.links, &check_ins.persons, wanted)?;
         let closing = homes(&check_ins, |check_in| check_in.closing);
-        let waiting = homes(&check_ins, |check_in| check_in.waiting);
+        let waiting = waiting_homes(&check_ins);
+        let residences = Residences::of(&check_ins, &closing, &waiting);
+        let people = people(source, job, &check_ins.persons, wanted, &residences)?;
         Ok(Self { check_ins, people, closing, waiting })
     }
 
@@ -280,7 +283,10 @@ pub(super) fn ever(source: &mut Source<'_>, job: &Job<'_>) -> Result<Body, Repor
     body.children = children(&job.territory, &[shown]);
     if job.request.list {
         let wanted = Wanted { names: Some(job.request.names), exemptions: false };
-        let people = people(source, &job.links, &all.persons, wanted)?;
+        let closing = homes(&all, |check_in| check_in.closing);
+        let waiting = waiting_homes(&all);
+        let residences = Residences::of(&all, &closing, &waiting);
+        let people = people(source, job, &all.persons, wanted, &residences)?;
         let list = ever_list(job, &all, &firsts, &people);
         list_check(&mut body.checks, Some(&list), counts.total);
         body.list = Some(list);

@@ -4,7 +4,7 @@ use super::sessions::titles;
 use super::{Body, Job, PERSONS, change_check, listed, place_cells, place_columns};
 use crate::ReportError;
 use crate::facts::parts::{Part, Parts, Reading, Which, few_scopes, parts};
-use crate::facts::people::{Wanted, people};
+use crate::facts::people::{Residences, Wanted, check_ins, homes, people, waiting_homes};
 use crate::facts::sessions::{Extra, Session, Sessions, sessions};
 use crate::grid::{
     ChildFigure, Distinct, Grid, Pair, STANDING, Standing, children, children_check, figure, list_check,
@@ -149,8 +149,12 @@ fn add_list(
     figures: [Pair; 2],
     body: &mut Body,
 ) -> Result<(), ReportError> {
-    let people =
-        people(source, &job.links, &parts.persons, Wanted { names: Some(job.request.names), exemptions: false })?;
+    let wanted = Wanted { names: Some(job.request.names), exemptions: false };
+    let check_ins = check_ins(source, &job.links, job.from.before(), job.to, false)?;
+    let closing = homes(&check_ins, |check_in| check_in.closing);
+    let waiting = waiting_homes(&check_ins);
+    let residences = Residences::of(&check_ins, &closing, &waiting);
+    let people = people(source, job, &parts.persons, wanted, &residences)?;
     let name =
         |person: u32| Cell::Text(people.get(person as usize).map_or_else(String::new, |person| person.name.clone()));
     let [times, persons] = figures;

@@ -98,6 +98,80 @@ fn two_communities_that_confirm_one_member() {
 }
 
 #[test]
+fn of_copies_of_a_person_the_one_where_the_check_in_counts_shows_whatever_clocks_said() {
+    on_both(|world| {
+        let mut site = world.office();
+        // The clock of the device that began the record was days ahead of the office's.
+        let right = site.now;
+        site.now += 20 * 86_400_000;
+        let person = site.person_of_status(BAOTA, 1, "旧名", "13");
+        site.check_in(BAOTA, person, "2025-03-01");
+        site.now = right;
+        site.move_out(BAOTA, person, "2026-06-01", FUYA);
+        site.person_of_status(FUYA, 1, "新名", "01");
+        site.check_in(FUYA, person, "2026-06-01");
+        assert_eq!(site.figure(ReportId::R1, CITY), (1, 1), "the copy in the community where the member is");
+        assert_eq!(site.figure(ReportId::R9, CITY), (0, 0));
+        let may = site.report(ReportId::R1, CITY, "2026-05-01", "2026-05-31");
+        assert_eq!(pair(&may, "on_books"), (0, 0), "as the community of that day has it");
+        let activity = site.verified(BAOTA, 101, "2026-03-05", 10);
+        site.took_part(BAOTA, activity, person, 60);
+        let name = |site: &mut Site, report| {
+            let request = ReportRequest { report, names: Names::Full, ..year() };
+            let list = site.run(&request).list.unwrap();
+            match list.cell(0, "name").unwrap() {
+                crate::report::Cell::Text(name) => name.clone(),
+                other => panic!("{other:?}"),
+            }
+        };
+        for report in [ReportId::R1, ReportId::R2, ReportId::R5, ReportId::R6] {
+            assert_eq!(name(&mut site, report), "新名", "{report}");
+        }
+        // Who is on no books any more shows as the community has it that confirmed last, which is where the office moved them.
+        site.event(&community(FUYA), "check_in", derive::check_in(person, FUYA), "end", "2026-08-01");
+        for report in [ReportId::R2, ReportId::R5] {
+            assert_eq!(name(&mut site, report), "新名", "{report}");
+        }
+    });
+}
+
+#[test]
+fn of_copies_without_a_check_in_the_lowest_community_shows() {
+    for codes in [[BAOTA, FUYA], [FUYA, BAOTA]] {
+        on_both(|world| {
+            let mut site = world.office();
+            for code in codes {
+                site.person(code, 1, if code == BAOTA { "甲甲" } else { "乙乙" });
+            }
+            let activity = site.verified(BAOTA, 101, "2026-03-05", 10);
+            site.took_part(BAOTA, activity, id(1), 60);
+            let request = ReportRequest { report: ReportId::R5, names: Names::Full, ..year() };
+            let list = site.run(&request).list.unwrap();
+            assert_eq!(list.cell(0, "name").unwrap(), &crate::report::Cell::Text("甲甲".to_owned()), "{codes:?}");
+        });
+    }
+}
+
+#[test]
+fn who_was_confirmed_and_left_on_one_day_was_ever_checked_in() {
+    on_both(|world| {
+        let mut site = world.office();
+        let person = site.member(BAOTA, 1, "曹雨菲", "2026-03-01");
+        site.move_out(BAOTA, person, "2026-03-01", FUYA);
+        let report = site.report(ReportId::R2, BAOTA, "2026-01-01", "2026-12-31");
+        assert_eq!((pair(&report, "ever"), pair(&report, "new")), ((1, 1), (1, 1)));
+        assert_eq!(site.report(ReportId::R2, BAOTA, "2026-01-01", "2026-02-28").figures[0].verified.count(), 0);
+        assert_eq!(site.figure(ReportId::R1, BAOTA), (0, 0));
+        // Confirmed again later: the first day stays the first.
+        let check_in = derive::check_in(person, BAOTA);
+        site.event(&community(BAOTA), "check_in", check_in, "register", "");
+        site.event(&community(BAOTA), "check_in", check_in, "confirm", "2026-09-01");
+        let report = site.report(ReportId::R2, BAOTA, "2026-08-01", "2026-12-31");
+        assert_eq!((pair(&report, "ever"), pair(&report, "new")), ((1, 1), (0, 0)));
+    });
+}
+
+#[test]
 fn linked_members_count_once_and_unlinking_splits() {
     on_both(|world| {
         let mut site = world.office();

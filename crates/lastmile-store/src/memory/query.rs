@@ -90,7 +90,20 @@ impl Check {
             Test::IsNull => is_null,
             Test::NotNull => !is_null,
             Test::Holds => holds(&cell, &self.value)?,
+            Test::Contains => match (as_text(&cell), as_text(&self.value)) {
+                (Some(whole), Some(part)) => whole.contains(part.as_ref()),
+                _ => false,
+            },
         })
+    }
+}
+
+/// The text in which parts are sought.
+fn as_text<'c>(cell: &'c Cell<'_>) -> Option<Cow<'c, str>> {
+    match cell {
+        Cell::Text(text) => Some(Cow::Borrowed(text.as_ref())),
+        Cell::Int(number) => Some(Cow::Owned(number.to_string())),
+        Cell::Null | Cell::Blob(_) => None,
     }
 }
 
@@ -127,8 +140,8 @@ impl<'q> Resolved<'q> {
         let mut checks = Vec::with_capacity(query.conditions.len());
         for condition in &query.conditions {
             let column = Column::named(table, &condition.column)?;
-            // Elements have no type of their own, so what is sought among them is taken as it is.
-            let sought = condition.test == Test::Holds;
+            // Elements and parts have no type of their own, so what is sought among them is taken as it is.
+            let sought = matches!(condition.test, Test::Holds | Test::Contains);
             let value = if sought { condition.value.clone() } else { column.operand(&condition.value) };
             checks.push(Check { column, test: condition.test, value });
         }
@@ -186,8 +199,23 @@ pub(super) fn visit(
     if limit == 0 {
         return Ok(());
     }
-    let rows = view.rows.iter().map(|(rec, row)| (*rec, row.as_ref()));
-    let found = rows.filter_map(|(rec, row)| match resolved.finds(row) {
+    let after = match query.after {
+        None => None,
+        Some(rec) => match view.rows.get(&rec) {
+            Some(row) => Some((rec, row.as_ref())),
+            None => return Ok(()),
+        },
+    };
+    let comes_after = |(rec, row): (i64, &Row)| {
+        after.is_none_or(|(last, known)| {
+            let by_number = if query.newest_first { last.cmp(&rec) } else { rec.cmp(&last) };
+            resolved.compare(row, known).then(by_number).is_gt()
+        })
+    };
+    let rising = view.rows.iter().map(|(rec, row)| (*rec, row.as_ref()));
+    let rows: Box<dyn Iterator<Item = (i64, &Row)>> =
+        if query.newest_first { Box::new(rising.rev()) } else { Box::new(rising) };
+    let found = rows.filter(|row| comes_after(*row)).filter_map(|(rec, row)| match resolved.finds(row) {
         Ok(true) => Some(Ok((rec, row))),
         Ok(false) => None,
         Err(error) => Some(Err(error)),
@@ -202,7 +230,7 @@ pub(super) fn visit(
         return Ok(());
     }
     let mut found = found.collect::<Result<Vec<_>, StoreError>>()?;
-    // The sort is stable, so ties stay in the order of their row numbers.
+    // The sort is stable, so ties stay in the order of their row numbers, up or down.
     found.sort_by(|(_, left), (_, right)| resolved.compare(left, right));
     for (rec, row) in found.into_iter().skip(query.offset).take(limit) {
         if resolved.show(rec, row, visitor)?.is_break() {

@@ -50,7 +50,8 @@ fn seeks(query: &Query, view: &ViewTable) -> bool {
 /// Tells whether an index by (scope, column) narrows or sorts this query.
 fn uses_index(query: &Query, view: &ViewTable) -> bool {
     let indexed = |name: &str| view.columns.iter().any(|column| column.indexed && column.name == name);
-    let narrows = |condition: &Condition| !matches!(condition.test, Test::IsNot | Test::NotNull | Test::Holds);
+    let narrows =
+        |condition: &Condition| !matches!(condition.test, Test::IsNot | Test::NotNull | Test::Holds | Test::Contains);
     query.conditions.iter().any(|condition| narrows(condition) && indexed(&condition.column))
         || query.conditions.iter().any(|condition| condition.test == Test::Is && condition.column == "id")
         || query.order.first().is_some_and(|(name, _)| indexed(name))
@@ -129,11 +130,20 @@ fn compile(query: &Query, view: &ViewTable) -> Result<Compiled, StoreError> {
             Test::AtMost => format!("{quoted} <= ?{mark}"),
             Test::Above => format!("{quoted} > ?{mark}"),
             Test::Holds => format!("EXISTS (SELECT 1 FROM json_each({quoted}) WHERE json_each.value = ?{mark})"),
+            Test::Contains if matches!(condition.value, Cell::Blob(_)) => {
+                params.pop();
+                "0".to_owned()
+            }
+            Test::Contains => format!("typeof({quoted}) <> 'blob' AND instr({quoted}, ?{mark}) > 0"),
             Test::IsNull | Test::NotNull => {
                 params.pop();
                 format!("{quoted} IS {}NULL", if condition.test == Test::NotNull { "NOT " } else { "" })
             }
         });
+    }
+    if let Some(rec) = query.after {
+        params.push(Cell::Int(rec));
+        conditions.push(comes_after(query, view, params.len())?);
     }
     if !conditions.is_empty() {
         let _ = write!(sql, " WHERE {}", conditions.join(" AND "));
@@ -143,12 +153,36 @@ fn compile(query: &Query, view: &ViewTable) -> Result<Compiled, StoreError> {
     for (name, descending) in &query.order {
         let _ = write!(sql, "v.\"{}\"{}, ", column(view, name)?, if *descending { " DESC" } else { "" });
     }
-    sql.push_str("v._rec");
+    sql.push_str(if query.newest_first { "v._rec DESC" } else { "v._rec" });
     if query.limit.is_some() || query.offset > 0 {
         let limit = query.limit.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(-1);
         let _ = write!(sql, " LIMIT {limit} OFFSET {}", query.offset);
     }
     Ok(Compiled { sql, params })
+}
+
+/// The condition that a row comes, in the order asked for, after the row whose number is bound at this mark.
+fn comes_after(query: &Query, view: &ViewTable, mark: usize) -> Result<String, StoreError> {
+    let name = &view.type_name;
+    let mut either = Vec::with_capacity(query.order.len() + 1);
+    // Equal up to a column, and further on in it.
+    let mut equal = String::new();
+    for (wanted, descending) in &query.order {
+        let column = column(view, wanted)?;
+        let (own, other) =
+            (format!("v.\"{column}\""), format!("(SELECT \"{column}\" FROM v_{name} WHERE _rec = ?{mark})"));
+        // Nothing sorts before everything else, and compares with nothing.
+        let further = if *descending {
+            format!("({own} < {other} OR ({own} IS NULL AND {other} IS NOT NULL))")
+        } else {
+            format!("({own} > {other} OR ({own} IS NOT NULL AND {other} IS NULL))")
+        };
+        either.push(format!("{equal}{further}"));
+        let _ = write!(equal, "{own} IS {other} AND ");
+    }
+    let sign = if query.newest_first { '<' } else { '>' };
+    either.push(format!("{equal}v._rec {sign} ?{mark}"));
+    Ok(format!("EXISTS (SELECT 1 FROM v_{name} WHERE _rec = ?{mark}) AND ({})", either.join(" OR ")))
 }
 
 impl SqliteStorage {

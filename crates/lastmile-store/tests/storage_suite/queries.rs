@@ -11,10 +11,13 @@ use crate::engines::{NONE, bytes, ids, insert, rows, text, try_rows, type_no, wr
 over_every_engine!(
     conditions_compare_as_sql_does,
     sets_hold_their_elements,
+    texts_contain_parts,
     all_conditions_must_hold,
     cells_are_ordered_by_kind_then_value,
     ties_follow_the_row_number,
     without_an_order_rows_come_by_number,
+    newest_rows_come_first,
+    pages_go_on_after_a_row_in_the_order_shown,
     pages_are_cut_after_sorting,
     scopes_narrow,
     columns_come_as_asked,
@@ -162,6 +165,109 @@ fn sets_hold_their_elements(storage: &mut dyn Storage) {
         let query = person().filter("skills", Test::Holds, value.clone());
         assert_eq!(ids(storage, &query), expected, "{value:?}");
     }
+}
+
+fn texts_contain_parts(storage: &mut dyn Storage) {
+    write(storage, |storage| {
+        let texts = ["清洁日", "大清洁", "Clean 50% _x_", "a\u{0}b", "", "[\"清洁\"]"];
+        for (id, held) in (1_u8..).zip(texts) {
+            assert!(insert(
+                storage,
+                1,
+                "person",
+                id,
+                &[("name", text(held)), ("created_at", Cell::Int(i64::from(id) * 11))]
+            ));
+        }
+        assert!(insert(storage, 1, "person", 7, &[("employer", bytes(&EMPLOYER))]));
+        Ok(())
+    });
+    let cases: [(&str, Cell<'static>, &[u8]); 13] = [
+        ("name", text("清洁"), &[1, 2, 6]),
+        ("name", text("洁日"), &[1]),
+        ("name", text("清 洁"), &[]),
+        ("name", text("clean"), &[]),
+        ("name", text("%"), &[3]),
+        ("name", text("_x"), &[3]),
+        ("name", text("b"), &[4]),
+        ("name", text(""), &[1, 2, 3, 4, 5, 6]),
+        ("name", Cell::Null, &[]),
+        ("name", Cell::Int(50), &[3]),
+        ("created_at", text("1"), &[1]),
+        ("created_at", Cell::Int(2), &[2]),
+        ("employer", text("\u{7}"), &[]),
+    ];
+    for (column, part, expected) in cases {
+        let query = person().filter(column, Test::Contains, part.clone());
+        assert_eq!(ids(storage, &query), expected, "{column} {part:?}");
+        assert_eq!(ids(storage, &query.within(vec![1])), expected, "{column} {part:?}");
+    }
+}
+
+fn newest_rows_come_first(storage: &mut dyn Storage) {
+    // Neither ids nor indexed columns go with the row numbers.
+    write(storage, |storage| {
+        for id in 0..40 {
+            let name = ["d", "c", "b", "a"][usize::from(id % 4)];
+            assert!(insert(storage, 2 - u32::from(id % 2), "person", 200 - id, &[("name", text(name))]));
+        }
+        Ok(())
+    });
+    let falling = |query: &Query| {
+        let recs: Vec<i64> = rows(storage, query).iter().map(|row| row.head.rec).collect();
+        assert!(recs.is_sorted_by(|one, next| one > next), "{query:?}: {recs:?}");
+        recs.len()
+    };
+    let narrowed = |query: Query| query.filter("name", Test::AtLeast, text("b"));
+    assert_eq!(falling(&person().newest_first()), 40);
+    assert_eq!(falling(&person().within(vec![1]).newest_first()), 20);
+    assert_eq!(falling(&person().within(vec![2, 1]).newest_first()), 40);
+    assert_eq!(falling(&narrowed(person().newest_first())), 30);
+    assert_eq!(falling(&narrowed(person().within(vec![1, 2]).newest_first())), 30);
+    let page = Query { limit: Some(3), offset: 1, ..person().within(vec![2]).newest_first() };
+    assert_eq!(ids(storage, &page), [164, 166, 168]);
+    let sorted = Query { limit: Some(3), ..person().within(vec![1]).order_by("name", true).newest_first() };
+    assert_eq!(ids(storage, &sorted), [163, 167, 171], "ties follow it too");
+}
+
+fn pages_go_on_after_a_row_in_the_order_shown(storage: &mut dyn Storage) {
+    // Equal values, values of several kinds and none at all, over two scopes.
+    write(storage, |storage| {
+        let names = [Some(text("b")), None, Some(text("a")), Some(text("b")), None, Some(text("")), Some(bytes(b"x"))];
+        for id in 0..28_u8 {
+            let mut cells = vec![("open", Cell::Int(i64::from(id % 3)))];
+            cells.extend(names[usize::from(id % 7)].clone().map(|name| ("name", name)));
+            assert!(insert(storage, 2 - u32::from(id % 2), "person", 200 - id, &cells));
+        }
+        Ok(())
+    });
+    let orders: [&[(&str, bool)]; 6] = [
+        &[],
+        &[("name", false)],
+        &[("name", true)],
+        &[("open", true), ("name", false)],
+        &[("name", true), ("open", false)],
+        &[("id", true)],
+    ];
+    for order in orders {
+        for newest_first in [false, true] {
+            for within in [person(), person().within(vec![1]), person().filter("open", Test::IsNot, Cell::Int(1))] {
+                let order = order.iter().map(|(name, down)| ((*name).to_owned(), *down)).collect();
+                let whole = Query { order, newest_first, ..within };
+                let all = ids(storage, &whole);
+                let mut paged = Vec::new();
+                let mut after = None;
+                loop {
+                    let page = rows(storage, &Query { limit: Some(5), after, ..whole.clone() });
+                    let Some(last) = page.last() else { break };
+                    after = Some(last.head.rec);
+                    paged.extend(page.iter().map(|row| row.id.as_bytes()[0]));
+                }
+                assert_eq!(paged, all, "{whole:?}");
+            }
+        }
+    }
+    assert_eq!(ids(storage, &Query { after: Some(99), ..person() }), NONE, "there is no such row");
 }
 
 fn all_conditions_must_hold(storage: &mut dyn Storage) {

@@ -1,10 +1,10 @@
 //! What only one device recorded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::facts::{CheckInFact, Facts, SessionFact, only};
+use super::facts::{AttendanceFact, CheckInFact, Facts, SessionFact, only};
 use super::figures::{Column, Columns};
 
 /// By how much the city's figures fall when one device never syncs.
@@ -19,6 +19,8 @@ pub struct Contribution {
     pub sessions: Columns<u32>,
     /// R7.
     pub served: Columns<u64>,
+    /// R5. Somebody whom another device's record of the same session names too still counts.
+    pub participations: Columns<u32>,
 }
 
 /// The check-ins of people who have several, by person, with the community of each.
@@ -70,6 +72,8 @@ pub(super) fn count(facts: &[Facts], several: &Several, community: usize, device
         let (left_sessions, left_served) = sessions(&own.sessions, column, Some(device));
         *contribution.sessions.of(column) = all_sessions - left_sessions;
         *contribution.served.of(column) = all_served - left_served;
+        *contribution.participations.of(column) =
+            participations(own, column, None) - participations(own, column, Some(device));
     }
     contribution
 }
@@ -91,4 +95,19 @@ fn sessions(sessions: &[SessionFact], column: Column, without: Option<u8>) -> (u
         };
         (count + 1, sum + u64::from(served))
     })
+}
+
+/// Counts who was at which session, perhaps without a device: what a record that is left repeats then counts by itself.
+fn participations(facts: &Facts, column: Column, without: Option<u8>) -> u32 {
+    let session = |place: u32| facts.sessions.get(usize::try_from(place).ok()?);
+    let is_left = |place: u32| {
+        session(place).is_some_and(|session| without.is_none_or(|device| session.needs & only(device) == 0))
+    };
+    let counted = |attendance: &AttendanceFact| {
+        let counts = if is_left(attendance.session) { attendance.session } else { attendance.entered };
+        let standing = session(counts).is_some_and(|session| column.counts(session.standing));
+        (is_left(attendance.entered) && standing).then_some((attendance.key, counts))
+    };
+    let came: BTreeSet<(u32, u32)> = facts.attendances.iter().filter_map(counted).collect();
+    u32::try_from(came.len()).unwrap_or(u32::MAX)
 }

@@ -54,8 +54,10 @@ pub(crate) struct SessionFact {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AttendanceFact {
     pub(crate) key: u32,
-    /// A place in the list of sessions.
+    /// The session that counts, a place in the list of sessions.
     pub(crate) session: u32,
+    /// The session under which it was entered: another one, if that one repeats the one that counts.
+    pub(crate) entered: u32,
 }
 
 /// Everything that one community contributes to the figures.

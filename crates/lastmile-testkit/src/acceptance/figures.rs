@@ -258,7 +258,7 @@ impl Count<'_> {
             };
             let mut attendances: Vec<AttendanceFact> = facts.attendances.iter().copied().filter(counts).collect();
             attendances.sort_unstable();
-            attendances.dedup();
+            attendances.dedup_by_key(|attendance| (attendance.key, attendance.session));
             let count = u32::try_from(attendances.len()).unwrap_or(u32::MAX);
             self.upwards(community, |figures| *figures.r5.of(column) += count);
             for attendance in attendances {

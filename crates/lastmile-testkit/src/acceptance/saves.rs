@@ -224,7 +224,8 @@ fn state_facts(pen: &mut Pen<'_>, session: &Session, all: &[Session]) {
     if standing != Standing::Nothing {
         let canonical = repeats.unwrap_or(number);
         let came = session.takers.iter().filter(|taker| taker.attended);
-        pen.facts.attendances.extend(came.map(|taker| AttendanceFact { key: taker.key, session: canonical }));
+        let came = came.map(|taker| AttendanceFact { key: taker.key, session: canonical, entered: number });
+        pen.facts.attendances.extend(came);
     }
 }
 

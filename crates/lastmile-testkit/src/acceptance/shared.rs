@@ -154,7 +154,7 @@ fn add_twice(pen: &mut Pen<'_>, session: &Session, number: u32, minute: u32) {
         pen.save_after_meeting(device, pen.worker(device), minute, edits, 0);
     }
     for person in &people {
-        pen.facts.attendances.push(AttendanceFact { key: person.key, session: number });
+        pen.facts.attendances.push(AttendanceFact { key: person.key, session: number, entered: number });
     }
     if let [_, differing] = people.as_slice() {
         pen.facts.conflicts.push(ExpectedConflict {

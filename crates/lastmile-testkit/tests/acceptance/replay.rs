@@ -411,13 +411,15 @@ fn without_one_device_exactly_its_contribution_is_missing() {
                     let mut figures = figures.clone();
                     let members = u64::from(*column(&mut figures.r2, verified));
                     let sessions = u64::from(*column(&mut figures.r4, verified));
-                    [members, sessions, *column(&mut figures.r7, verified)]
+                    let participations = u64::from(*column(&mut figures.r5, verified));
+                    [members, sessions, *column(&mut figures.r7, verified), participations]
                 };
                 let mut fallen = fallen;
                 let expected = [
                     u64::from(*column(&mut fallen.members, verified)),
                     u64::from(*column(&mut fallen.sessions, verified)),
                     *column(&mut fallen.served, verified),
+                    u64::from(*column(&mut fallen.participations, verified)),
                 ];
                 let (whole, left) = (of(&whole), of(&left));
                 let actual: Vec<u64> = whole.iter().zip(left).map(|(whole, left)| whole - left).collect();

@@ -36,6 +36,8 @@ pub(super) struct Saved {
     pub rows: Vec<(u64, RecordId)>,
     /// Rows refused.
     pub refused: Vec<(u64, Refusal)>,
+    /// Rows that were left out, since their person is here already.
+    pub present: Vec<(u64, RecordId)>,
     /// Rows that may be a person who is here already.
     pub hints: Vec<(u64, Vec<RecordId>)>,
     /// Rows whose employer is not known here.
@@ -50,9 +52,32 @@ struct Known {
     name: String,
     phones: Vec<String>,
     birth_ym: Option<String>,
+    id_last4: Option<String>,
+}
+
+/// Whether two entries agree on something; `None` where one of them does not say.
+fn agree(one: Option<&str>, other: Option<&str>) -> Option<bool> {
+    Some(one? == other?)
 }
 
 impl Known {
+    /// Whether a row is about this person: the same name with a phone, the end of the id number or the month of birth in
+    /// common, and nothing that both say differently. A phone in common outweighs the month of birth, which rosters mend.
+    fn is(&self, row: &Self) -> bool {
+        let phone = (!self.phones.is_empty() && !row.phones.is_empty())
+            .then(|| self.phones.iter().any(|phone| row.phones.contains(phone)));
+        let id = agree(self.id_last4.as_deref(), row.id_last4.as_deref());
+        let birth = agree(self.birth_ym.as_deref(), row.birth_ym.as_deref());
+        !row.name.is_empty()
+            && self.name == row.name
+            && match (phone, id, birth) {
+                (_, Some(false), _) => false,
+                (Some(true), ..) | (_, Some(true), None | Some(true)) => true,
+                (None, None, Some(true)) => true,
+                _ => false,
+            }
+    }
+
     fn key(&self) -> PersonKey<'_> {
         PersonKey {
             id: self.id,
@@ -82,12 +107,13 @@ impl Here {
         replica
             .read(|reader| {
                 let mut here = Self { persons: HashMap::new(), orgs: HashMap::new() };
-                let persons = Query::new(reader.type_no("person")?, &["name", "phone", "birth_ym"]);
+                let persons = Query::new(reader.type_no("person")?, &["name", "phone", "birth_ym", "id_last4"]);
                 for row in reader.rows(&persons)? {
                     let name = names::normal(&text(row.cells.first()).unwrap_or_default()).into_owned();
                     let phones = text(row.cells.get(1)).and_then(|list| serde_json::from_str(&list).ok());
                     let birth_ym = text(row.cells.get(2));
-                    here.keep(Known { id: row.id, name, phones: phones.unwrap_or_default(), birth_ym });
+                    let id_last4 = text(row.cells.get(3));
+                    here.keep(Known { id: row.id, name, phones: phones.unwrap_or_default(), birth_ym, id_last4 });
                 }
                 let orgs = Query::new(reader.type_no("org")?, &["name", "short", "uscc"]);
                 for row in reader.rows(&orgs)? {
@@ -102,6 +128,11 @@ impl Here {
 
     fn keep(&mut self, person: Known) {
         self.persons.entry(person.name.clone()).or_default().push(person);
+    }
+
+    /// The person of a row, if here already.
+    fn present(&self, row: &Known) -> Option<RecordId> {
+        self.persons.get(&row.name)?.iter().find(|known| known.is(row)).map(|known| known.id)
     }
 
     fn hints(&self, person: &Known) -> Vec<RecordId> {
@@ -121,6 +152,8 @@ struct Import<'r> {
     usual_employer: Option<RecordId>,
     usual_status: Option<&'static str>,
     language: Language,
+    /// Whether rows are saved whose person is here already.
+    anyway: bool,
 }
 
 /// Saves the rows that can be saved; what is refused is in the result.
@@ -153,6 +186,7 @@ pub(super) fn save(
         // Who is on a roster of members is one.
         usual_status: (!says_status).then_some("01"),
         language,
+        anyway: args.anyway,
     };
     let mut here = Here::read(replica)?;
     let mut saved = Saved { assumed_members: !says_status, ..Saved::default() };
@@ -160,7 +194,8 @@ pub(super) fn save(
     let bar = output.progress::<&str>(total, key!("roster.importing"), &[]);
     for row in &roster.rows {
         match import.row(row, &here, &mut saved) {
-            Ok(person) => {
+            Ok(None) => {}
+            Ok(Some(person)) => {
                 saved.rows.push((row.row_number, person.id));
                 here.keep(person);
             }
@@ -179,7 +214,7 @@ enum RowError {
 }
 
 impl Import<'_> {
-    fn row(&self, row: &RosterRow, here: &Here, saved: &mut Saved) -> Result<Known, RowError> {
+    fn row(&self, row: &RosterRow, here: &Here, saved: &mut Saved) -> Result<Option<Known>, RowError> {
         let of = |name: &str| row.fields.get(name).map(String::as_str);
         let community = of("community").or(self.usual_community.as_deref());
         if community.is_some_and(|said| !is_place(said, &self.home)) {
@@ -216,18 +251,26 @@ impl Import<'_> {
         if !wanted.is_empty() {
             return Err(self.refusal(ClientError::Invalid(wanted)));
         }
+        let mut new = Known {
+            id: RecordId::from_bytes([0; 16]),
+            name: names::normal(of("name").unwrap_or_default()).into_owned(),
+            phones: of("phone").into_iter().flat_map(|list| list.split(';')).filter_map(phone::normal).collect(),
+            birth_ym: of("birth_ym").map(str::to_owned),
+            id_last4: person.iter().find_map(|entered| match entered {
+                Entered::Set { key, value } if key == "id_last4" => value.as_str().map(str::to_owned),
+                _ => None,
+            }),
+        };
+        if let (Some(present), false) = (here.present(&new), self.anyway) {
+            saved.present.push((row.row_number, present));
+            return Ok(None);
+        }
         if let Some(employer) = employer {
             person.push(Entered::Set { key: "employer".to_owned(), value: Value::reference(employer) });
             check_in.push(Entered::Set { key: "employer_at_time".to_owned(), value: Value::reference(employer) });
         }
         let mut draft = self.replica.draft(None);
-        let id = self.draw_up(&mut draft, person, check_in).map_err(|error| self.refusal(error))?;
-        let new = Known {
-            id,
-            name: names::normal(of("name").unwrap_or_default()).into_owned(),
-            phones: of("phone").into_iter().flat_map(|list| list.split(';')).filter_map(phone::normal).collect(),
-            birth_ym: of("birth_ym").map(str::to_owned),
-        };
+        new.id = self.draw_up(&mut draft, person, check_in).map_err(|error| self.refusal(error))?;
         let hints = here.hints(&new);
         draft.save().map_err(|error| self.refusal(error))?;
         if !hints.is_empty() {
@@ -236,7 +279,7 @@ impl Import<'_> {
         if of("employer").is_some() && employer.is_none() {
             saved.no_employer.push(row.row_number);
         }
-        Ok(new)
+        Ok(Some(new))
     }
 
     fn draw_up(
