@@ -46,7 +46,7 @@ async fn a_change_costs_either_device_one_request() {
         settle(device).await;
     }
     for round in 0..3 {
-        set(&one, id, "note", &format!("第{round}次"));
+        set(&one, id, "note", format!("第{round}次").as_str());
         let sent = one.sync().await.unwrap();
         assert_eq!((sent.equal, sent.rounds, sent.sent_batches), (true, 1, 1), "{sent:?}");
         let taken = two.sync().await.unwrap();

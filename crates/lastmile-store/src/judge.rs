@@ -70,9 +70,8 @@ impl Judged {
     }
 }
 
-fn refused(error: &Malformed) -> Judged {
-    let reason = if error.needs_newer_version() { reason::NEWER } else { reason::MALFORMED };
-    Judged::odd(ChangeState::Opaque, reason)
+const fn refused(error: Malformed) -> &'static str {
+    if error.needs_newer_version() { reason::NEWER } else { reason::MALFORMED }
 }
 
 /// Checks what a first change says about itself: its id, its type and, for derived ids, the fields that make the id.
@@ -104,26 +103,25 @@ fn forbidden(record_type: Option<&RecordType>, held: &Held<'_>, authority: &Auth
     None
 }
 
-/// Decodes a change whose dependencies are all known and checks what it says of itself, whoever wrote it.
+/// Decodes a change whose dependencies are all known and checks what it says of itself, whoever wrote it; or says why it is opaque.
 fn sound(
     record_type: Option<&RecordType>,
     held: &Held<'_>,
     body: &[u8],
     headers: &BTreeMap<ChangeHash, &ChangeHeader>,
-) -> Result<Change, Judged> {
-    let odd = |reason| Err(Judged::odd(ChangeState::Opaque, reason));
-    let change = held.decode(body).map_err(|error| refused(&error))?;
+) -> Result<Change, &'static str> {
+    let change = held.decode(body).map_err(refused)?;
     if change.header() != held.entry.header || change.actor != held.author {
-        return odd(reason::HEADER);
+        return Err(reason::HEADER);
     }
     let record = held.entry.record;
     let ancestors =
         |hash: &ChangeHash| headers.get(hash).map(|&header| HeaderInRecord { header: Cow::Borrowed(header), record });
     if admit(&held.entry.header, &change.preds(), record, &ancestors).is_err() {
-        return odd(reason::GATE);
+        return Err(reason::GATE);
     }
     if change.deps.is_empty() && !identity_holds(record_type, &held.entry.record_type, record, &change) {
-        return odd(reason::WRONG_ID);
+        return Err(reason::WRONG_ID);
     }
     Ok(change)
 }
@@ -141,7 +139,7 @@ fn judge_known(
     }
     match sound(record_type, held, body, headers) {
         Ok(change) => Judged { state: ChangeState::Applied, reason: "", change: Some(change), placed: true },
-        Err(odd) => odd,
+        Err(reason) => Judged::odd(ChangeState::Opaque, reason),
     }
 }
 
