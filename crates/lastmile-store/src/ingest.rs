@@ -113,7 +113,7 @@ struct Verified {
 enum Vouched {
     /// This one is valid and vouches for commits of the batch.
     Sealed(Seal),
-    /// Nothing yet: those there are vouch for other commits of the log.
+    /// Nothing yet: those there are vouch for later commits of the log.
     NotYet,
     /// One that should vouch for it does not.
     Wrong,
@@ -124,10 +124,10 @@ fn vouched(batch: &UnpackedBatch, seals: &[Seal], public: &[u8; 32], deployment:
     let stands = |seal: &&Seal| of_log(seal) && batch.chain_of(seal.seq) == Some(seal.chain);
     let mut candidates: Vec<&Seal> = seals.iter().filter(stands).collect();
     candidates.sort_by_key(|seal| std::cmp::Reverse(seal.seq));
-    let elsewhere = |seal: &Seal| of_log(seal) && !(batch.first..=batch.last()).contains(&seal.seq);
+    let later = |seal: &Seal| of_log(seal) && seal.seq > batch.last() && seal.verify(public, deployment);
     match candidates.into_iter().find(|seal| seal.verify(public, deployment)) {
         Some(seal) => Vouched::Sealed(seal.clone()),
-        None if seals.iter().all(elsewhere) => Vouched::NotYet,
+        None if seals.iter().all(later) => Vouched::NotYet,
         None => Vouched::Wrong,
     }
 }
