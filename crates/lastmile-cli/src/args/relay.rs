@@ -76,7 +76,7 @@ pub struct Invite {
     /// Community that the device will hold; repeatable
     #[arg(long, value_name = "CODE", required = true)]
     pub scope: Vec<PlaceCode>,
-    /// What its holder may do
+    /// Role that its certificate names; recorded, not enforced yet
     #[arg(long, default_value = "worker")]
     pub role: Role,
     /// Last day on which the device may be used [default: open]
