@@ -163,8 +163,11 @@ impl<'f> Firsts<'f> {
             Some(ahead) => {
                 while place >= self.start.saturating_add(self.handful.rows.len()) {
                     self.start = self.start.saturating_add(self.handful.rows.len());
-                    // Nothing more to come: the change is read the long way.
-                    self.handful = ahead.recv().ok()?;
+                    // Where nothing more comes, the change is read the long way.
+                    self.handful = ahead.recv().unwrap_or_default();
+                    if self.handful.rows.is_empty() {
+                        return None;
+                    }
                 }
             }
             None => {

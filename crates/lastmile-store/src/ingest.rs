@@ -266,6 +266,10 @@ impl Store {
                         Ok(Fate::Gap { have })
                     };
                 };
+                // What waits is appended only if the batch follows it: the seal stands at its end.
+                if self.withholds(scope, &batch, batch.first) {
+                    return Ok(Fate::Withheld);
+                }
                 let Some(before) = self.place_before(scope, &batch, &seal, mode)? else {
                     return Ok(Fate::Gap { have });
                 };

@@ -1,7 +1,7 @@
 //! The state of each change of a record: a pure function of what is held.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use lastmile_crdt::{
     Change, ChangeHeader, HeaderInRecord, Malformed, admit, decode, decode_hashed, read_header_hashed,
@@ -180,19 +180,13 @@ fn own_header(held: &Held<'_>) -> Option<ChangeHeader> {
 ///
 /// A hash covers the author and everything else that an entry repeats, so of entries that speak differently of one hash one at most is
 /// true. What an author writes into an entry of its own never decides what becomes of others' changes, or of those built on its own.
-fn outsiders(held: &[Held<'_>], order: &[usize]) -> Vec<Option<&'static str>> {
+fn outsiders(held: &[Held<'_>], order: &[usize], authority: &Authority<'_>) -> Vec<Option<&'static str>> {
     let mut found = vec![None; held.len()];
     // What the best entry of each hash says: one that its bytes bear out, else one without bytes, else any.
     let mut best: HashMap<ChangeHash, (u8, &ChangeHeader)> = HashMap::with_capacity(held.len());
-    let mut counts: HashMap<AuthorId, usize> = HashMap::new();
+    let mut of_author: HashMap<AuthorId, Vec<usize>> = HashMap::new();
     for &place in order {
         let (Some(one), Some(found)) = (held.get(place), found.get_mut(place)) else { continue };
-        let count = counts.entry(one.author).or_default();
-        *count = count.saturating_add(1);
-        if *count > MAX_OF_AUTHOR {
-            *found = Some(reason::TOO_MANY);
-            continue;
-        }
         let standing = match own_header(one) {
             Some(own) if own == one.entry.header => 0,
             Some(_) => {
@@ -202,9 +196,17 @@ fn outsiders(held: &[Held<'_>], order: &[usize]) -> Vec<Option<&'static str>> {
             None if one.body.is_none() => 1,
             None => 2,
         };
+        of_author.entry(one.author).or_default().push(place);
         let known = best.entry(one.entry.header.hash).or_insert((standing, &one.entry.header));
         if standing < known.0 {
             *known = (standing, &one.entry.header);
+        }
+    }
+    for places in of_author.into_values().filter(|places| places.len() > MAX_OF_AUTHOR) {
+        for place in beyond_the_most(held, places, authority) {
+            if let Some(found) = found.get_mut(place) {
+                *found = Some(reason::TOO_MANY);
+            }
         }
     }
     for (one, found) in held.iter().zip(&mut found) {
@@ -216,12 +218,38 @@ fn outsiders(held: &[Held<'_>], order: &[usize]) -> Vec<Option<&'static str>> {
     found
 }
 
+/// Of an author's changes those that are too many: first what the office keeps out of sight, then what nobody else built on, the latest
+/// in the log first. So what is written afterwards pushes nothing out.
+fn beyond_the_most(held: &[Held<'_>], mut places: Vec<usize>, authority: &Authority<'_>) -> Vec<usize> {
+    let author = places.first().and_then(|&place| held.get(place)).map(|one| one.author);
+    let by_hash: HashMap<ChangeHash, &ChangeHeader> =
+        held.iter().map(|one| (one.entry.header.hash, &one.entry.header)).collect();
+    let mut needed: HashSet<ChangeHash> = HashSet::new();
+    let mut open: Vec<ChangeHash> = held
+        .iter()
+        .filter(|one| Some(one.author) != author)
+        .flat_map(|one| one.entry.header.deps.iter().copied())
+        .collect();
+    while let Some(hash) = open.pop() {
+        if needed.insert(hash) {
+            open.extend(by_hash.get(&hash).into_iter().flat_map(|header| header.deps.iter().copied()));
+        }
+    }
+    places.sort_by_cached_key(|&place| {
+        held.get(place).map(|one| {
+            let hidden = (authority.is_quarantined)(one.author, one.seq, &one.chain);
+            (hidden, !needed.contains(&one.entry.header.hash), one.seq, one.chain, one.position.index())
+        })
+    });
+    places.split_off(MAX_OF_AUTHOR)
+}
+
 /// Judges every change of one record.
 pub(crate) fn judge(record_type: Option<&RecordType>, held: &[Held<'_>], authority: &Authority<'_>) -> Vec<Judged> {
     let mut headers: BTreeMap<ChangeHash, &ChangeHeader> = BTreeMap::new();
     let mut outcomes: Vec<Option<Judged>> = held.iter().map(|_| None).collect();
     let order = order(held);
-    for ((one, outcome), reason) in held.iter().zip(&mut outcomes).zip(outsiders(held, &order)) {
+    for ((one, outcome), reason) in held.iter().zip(&mut outcomes).zip(outsiders(held, &order, authority)) {
         *outcome = reason.map(|reason| {
             let odd = match one.body {
                 Some(_) => Judged::odd(ChangeState::Opaque, reason),
@@ -230,19 +258,29 @@ pub(crate) fn judge(record_type: Option<&RecordType>, held: &[Held<'_>], authori
             Judged { placed: false, ..odd }
         });
     }
-    loop {
-        let mut progress = false;
-        for &place in &order {
-            let (Some(one), Some(outcome)) = (held.get(place), outcomes.get_mut(place)) else { continue };
-            let header = &one.entry.header;
-            if outcome.is_none() && header.deps.iter().all(|dep| headers.contains_key(dep)) {
-                *outcome = Some(judge_known(record_type, one, authority, &headers));
-                headers.entry(header.hash).or_insert(header);
-                progress = true;
-            }
+    // Each change is judged once all it depends on are.
+    let mut missing: Vec<usize> = held.iter().map(|one| one.entry.header.deps.len()).collect();
+    let mut dependents: HashMap<ChangeHash, Vec<usize>> = HashMap::new();
+    let is_open = |outcomes: &[Option<Judged>], place: usize| matches!(outcomes.get(place), Some(None));
+    for &place in order.iter().filter(|&&place| is_open(&outcomes, place)) {
+        for dep in held.get(place).into_iter().flat_map(|one| &one.entry.header.deps) {
+            dependents.entry(*dep).or_default().push(place);
         }
-        if !progress {
-            break;
+    }
+    let mut ready: VecDeque<usize> = order.into_iter().filter(|&place| missing.get(place) == Some(&0)).collect();
+    while let Some(place) = ready.pop_front() {
+        let (Some(one), Some(outcome @ None)) = (held.get(place), outcomes.get_mut(place)) else { continue };
+        let header = &one.entry.header;
+        *outcome = Some(judge_known(record_type, one, authority, &headers));
+        if headers.insert(header.hash, header).is_none() {
+            for &dependent in dependents.get(&header.hash).into_iter().flatten() {
+                if let Some(missing) = missing.get_mut(dependent) {
+                    *missing = missing.saturating_sub(1);
+                    if *missing == 0 {
+                        ready.push_back(dependent);
+                    }
+                }
+            }
         }
     }
     let waiting = |held: &Held<'_>| match held.body {

@@ -144,14 +144,20 @@ impl Store {
 
     /// What waited for a seal may be covered or held by now; what is not stays.
     pub(super) fn retry_pending(&mut self, scope: u32, author: AuthorId, mode: ViewMode) -> Result<(), StoreError> {
-        let waiting = self.storage.pendings_of(scope, author)?;
+        let mut waiting = self.storage.pendings_of(scope, author)?;
         if waiting.is_empty() {
             return Ok(());
         }
         self.storage.remove_pending(scope, author)?;
+        // What leads up to others comes before them.
+        waiting.sort_by_key(|pending| pending.first);
         for pending in waiting {
             let batch = unpack(&pending.packed, MAX_STORED)?;
-            self.place(scope, Verified { batch, packed: Some(pending.packed), seal: None }, mode)?;
+            let verified = Verified { batch, packed: Some(pending.packed.clone()), seal: None };
+            match self.place(scope, verified, mode)? {
+                Fate::Gap { .. } | Fate::OtherPast | Fate::Withheld => self.storage.put_pending(&pending)?,
+                _ => {}
+            }
         }
         Ok(())
     }

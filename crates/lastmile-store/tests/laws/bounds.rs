@@ -144,3 +144,20 @@ fn what_waits_in_a_scope_is_bound_whoever_wrote_it() {
     let heads = here.pending_heads(&scope()).unwrap();
     assert_eq!(heads.len(), 4, "the others wait on: {heads:?}");
 }
+
+#[test]
+fn what_waits_is_not_appended_for_a_batch_that_is_refused() {
+    let mut sites = Sites::memory();
+    let log = worker_log(&mut sites, 5);
+    let mut here = sites.open("here");
+    assert_eq!(take(&mut here, batch(2, &log[..2], &[])), Fate::Pending);
+    let mut cut = log[2..].to_vec();
+    cut[0].bodies[0] = None;
+    assert_eq!(take(&mut here, batch(2, &cut, &[5])), Fate::Withheld);
+    // Nothing is offered to others that no seal vouches for.
+    assert!(here.vector(&scope()).is_empty());
+    assert_eq!(counts(&here), Counts { pending: 2, ..Counts::default() });
+    assert_eq!(take(&mut here, batch(2, &log[2..], &[5])), Fate::Appended { commits: 5, changes: 5 });
+    let (batches, whole) = here.path_batches(&scope(), &Segment::trunk(author(2)), 0, u64::MAX).unwrap();
+    assert!(whole && batches.last().is_some_and(|batch| batch.last == 5 && batch.seals.len() == 1));
+}
