@@ -38,6 +38,33 @@ async fn what_is_recorded_offline_reaches_the_relay_and_a_colleague() {
 }
 
 #[tokio::test]
+async fn an_exchange_tells_how_it_gets_on() {
+    let field = Field::new().await;
+    let (one, two) = (field.enrol("one").await, field.enrol("two").await);
+    for number in 0..600 {
+        add_activity(&one, &format!("活动{number}"), number);
+    }
+    for device in [&one, &two] {
+        let mut heard = device.progress();
+        let watched = tokio::spawn(async move {
+            let mut all = Vec::new();
+            while tokio::time::timeout(Duration::from_secs(2), heard.changed()).await.is_ok_and(|heard| heard.is_ok()) {
+                all.push(*heard.borrow_and_update());
+            }
+            all
+        });
+        let report = device.sync().await.unwrap();
+        let told = watched.await.unwrap();
+        assert!(told.len() > 2, "{told:?}");
+        assert!(told.is_sorted_by_key(|now| (now.sent, now.received)), "{told:?}");
+        assert!(told.iter().all(|now| now.sent <= now.to_send), "{told:?}");
+        let last = told.last().unwrap();
+        assert_eq!((last.requests, last.to_send, last.sent), (report.rounds, report.sent_bytes, report.sent_bytes));
+        assert_eq!(last.received, report.received_bytes);
+    }
+}
+
+#[tokio::test]
 async fn a_change_costs_either_device_one_request() {
     let field = Field::new().await;
     let (one, two) = (field.enrol("one").await, field.enrol("two").await);

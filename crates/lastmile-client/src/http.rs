@@ -13,9 +13,11 @@ use hyper::body::{Body, Frame, SizeHint};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::ClientError;
+use crate::status::SyncProgress;
 
 /// The media type of request and response bodies.
 pub const MEDIA_TYPE: &str = "application/vnd.lastmile.v1";
@@ -39,11 +41,12 @@ pub struct Carrier {
 struct Progress {
     sent: AtomicU64,
     moved: Mutex<Instant>,
+    told: watch::Sender<SyncProgress>,
 }
 
 impl Progress {
-    fn begin() -> Self {
-        Self { sent: AtomicU64::new(0), moved: Mutex::new(Instant::now()) }
+    fn begin(told: &watch::Sender<SyncProgress>) -> Self {
+        Self { sent: AtomicU64::new(0), moved: Mutex::new(Instant::now()), told: told.clone() }
     }
 
     fn moved(&self) {
@@ -80,6 +83,7 @@ impl Body for Upload {
         let length = self.rest.len().min(PIECE);
         let piece = self.rest.split_to(length);
         self.progress.sent.fetch_add(length as u64, Ordering::Relaxed);
+        self.progress.told.send_modify(|told| told.sent = told.sent.saturating_add(length as u64));
         self.progress.moved();
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
@@ -118,12 +122,21 @@ impl Carrier {
     }
 
     /// Posts a body and returns the answer's, or as much of it as came before the connection broke or nothing moved any more: what
-    /// came whole counts.
+    /// came whole counts. `told` hears how it gets on.
     ///
     /// # Errors
     /// [`ClientError::Unreachable`] when nothing answers, [`ClientError::NotARelay`] when something else does.
-    pub async fn post(&self, path: &str, body: Vec<u8>) -> Result<Bytes, ClientError> {
-        let progress = Arc::new(Progress::begin());
+    pub async fn post(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        told: &watch::Sender<SyncProgress>,
+    ) -> Result<Bytes, ClientError> {
+        told.send_modify(|told| {
+            told.requests = told.requests.saturating_add(1);
+            told.to_send = told.to_send.saturating_add(body.len() as u64);
+        });
+        let progress = Arc::new(Progress::begin(told));
         let unreachable = |reason: String| {
             let sent = progress.sent.load(Ordering::Relaxed);
             ClientError::Unreachable { relay: self.relay.clone(), reason, sent }
@@ -147,6 +160,7 @@ impl Carrier {
                 let frame = frame.map_err(|error| unreachable(error.to_string()))?;
                 progress.moved();
                 if let Some(data) = frame.data_ref() {
+                    told.send_modify(|told| told.received = told.received.saturating_add(data.len() as u64));
                     received.extend_from_slice(data);
                 }
             }
@@ -217,7 +231,7 @@ mod tests {
 
     async fn post(address: SocketAddr) -> Result<Bytes, ClientError> {
         let carrier = Carrier::new(&format!("http://{address}"), Duration::from_millis(600)).unwrap();
-        carrier.post("/v1/sync", vec![7; BODY]).await
+        carrier.post("/v1/sync", vec![7; BODY], &watch::Sender::default()).await
     }
 
     #[tokio::test]

@@ -24,4 +24,4 @@ pub use clock::{Clock, SystemClock};
 pub use draft::Draft;
 pub use error::ClientError;
 pub use replica::{Replica, ReplicaOptions};
-pub use status::{Refusal, SyncPhase, SyncReport, SyncStatus};
+pub use status::{Refusal, SyncPhase, SyncProgress, SyncReport, SyncStatus};

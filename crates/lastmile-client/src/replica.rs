@@ -14,7 +14,7 @@ use lastmile_model::{AuthorId, Catalogue, RecordId, RecordType, Scope, ScopeKind
 use lastmile_protocol::{Carrier as CarrierKind, Role, Session, SessionConfig};
 use lastmile_store::sqlite::{OpenOptions, open};
 use lastmile_store::{Durability, FullRecord, NewCommit, Reader, Saved, Store, StoreError, Touched, Unsent};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 use crate::ClientError;
@@ -24,7 +24,7 @@ use crate::draft::Draft;
 use crate::folder::{Folder, new_mark};
 use crate::host::{Learnt, StoreHost, local_scopes};
 use crate::http::Carrier;
-use crate::status::SyncStatus;
+use crate::status::{SyncProgress, SyncStatus};
 use crate::succession::{own_authors, succeed};
 use crate::upload::UploadBudget;
 
@@ -85,6 +85,7 @@ pub struct Replica {
     carrier: Carrier,
     relay: String,
     exchange: tokio::sync::Mutex<()>,
+    progress: watch::Sender<SyncProgress>,
     changes: broadcast::Sender<Arc<[Touched]>>,
     /// The relay turned out to hold more of this device's log than the device: the next opening goes on as a new author.
     restored: Mutex<bool>,
@@ -167,6 +168,7 @@ impl Replica {
             carrier,
             relay,
             exchange: tokio::sync::Mutex::new(()),
+            progress: watch::Sender::default(),
             changes: broadcast::channel(64).0,
             restored: Mutex::new(false),
         })
@@ -279,6 +281,12 @@ impl Replica {
             // Nobody may be listening.
             let _ = self.changes.send(touched.into());
         }
+    }
+
+    /// Hears how an exchange with the relay gets on, begun by whomever.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<SyncProgress> {
+        self.progress.subscribe()
     }
 
     /// Hears which rows change; one that falls behind is told so and reads again.

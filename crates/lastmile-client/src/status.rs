@@ -61,6 +61,19 @@ impl serde::Serialize for Refusal {
     }
 }
 
+/// How far an exchange with the relay has got: events while it is under way, the sums when it has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct SyncProgress {
+    /// Requests begun.
+    pub requests: u32,
+    /// Bytes of their bodies.
+    pub to_send: u64,
+    /// How many of these have left.
+    pub sent: u64,
+    /// Bytes of response bodies that have come.
+    pub received: u64,
+}
+
 /// What one exchange did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct SyncReport {

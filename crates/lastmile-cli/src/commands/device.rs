@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
-use lastmile_client::{Replica, ReplicaOptions};
+use lastmile_client::{ClientError, Replica, ReplicaOptions, SyncReport};
 use lastmile_log::Invite;
 use lastmile_model::check::CheckContext;
 use lastmile_model::input::{Entered, Entry};
@@ -89,7 +89,7 @@ pub(super) fn with_context<T>(work: impl FnOnce(&CheckContext<'_>) -> T) -> T {
 }
 
 fn problems(problems: Vec<lastmile_model::Problem>, language: Language) -> CliError {
-    client_error(lastmile_client::ClientError::Invalid(problems), language)
+    client_error(ClientError::Invalid(problems), language)
 }
 
 /// Turns what was typed into checked values.
@@ -544,6 +544,22 @@ fn status(args: &Status, output: &mut Output) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
+/// Makes one exchange; a bar shows how many bytes have gone and come.
+async fn sync_with_bar(replica: &Replica, output: &Output) -> Result<SyncReport, ClientError> {
+    let bar = output.progress::<&str>(None, key!("device.syncing"), &[]);
+    let mut heard = replica.progress();
+    let mut exchange = std::pin::pin!(replica.sync());
+    loop {
+        tokio::select! {
+            done = &mut exchange => return done,
+            Ok(()) = heard.changed() => {
+                let now = *heard.borrow_and_update();
+                bar.reach(now.sent.saturating_add(now.received));
+            }
+        }
+    }
+}
+
 fn sync(args: &Sync, output: &mut Output) -> Result<Exit, CliError> {
     let language = output.messages().language();
     let failed = |error| client_error(error, language);
@@ -565,7 +581,7 @@ fn sync(args: &Sync, output: &mut Output) -> Result<Exit, CliError> {
         exit = if report.whole { Exit::Done } else { Exit::Partial };
         not_taken = report.not_taken;
     } else {
-        let report = runtime()?.block_on(replica.sync()).map_err(failed)?;
+        let report = runtime()?.block_on(sync_with_bar(&replica, output)).map_err(failed)?;
         output.json(&report)?;
         let counts = [
             ("sent", report.sent_batches.to_string()),

@@ -11,6 +11,8 @@ use lastmile_store::sqlite::{OpenOptions, open};
 use lastmile_store::{SetUp, Store};
 
 use super::{LABEL, MARK, OFFICE_KEY, RELAY, Replica, ReplicaOptions};
+use tokio::sync::watch;
+
 use crate::ClientError;
 use crate::clock::random;
 use crate::folder::{Folder, new_mark};
@@ -92,7 +94,7 @@ impl Replica {
 
 /// Asks the relay for the certificates that lead from a new key to root.
 async fn certificates_for(carrier: &Carrier, invite: &Invite, body: Vec<u8>) -> Result<Vec<Certificate>, ClientError> {
-    let answer = carrier.post("/v1/enrol", body).await?;
+    let answer = carrier.post("/v1/enrol", body, &watch::Sender::default()).await?;
     read_enrolled_response(&answer)
         .map_err(|error| ClientError::NotARelay { relay: invite.relay.clone(), found: error.to_string() })?
         .map_err(|error| ClientError::Refused { code: error.code, retry_after_ms: error.retry_after_ms })

@@ -14,7 +14,7 @@ use crate::ClientError;
 use crate::belief;
 use crate::clock::random;
 use crate::host::Learnt;
-use crate::status::{SyncPhase, SyncReport};
+use crate::status::{SyncPhase, SyncProgress, SyncReport};
 
 /// What an exchange came to, for whoever decides when to make the next.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ impl Replica {
     pub(crate) async fn exchanged(&self) -> Exchanged {
         let _one_at_a_time = self.exchange.lock().await;
         lock(&self.status).phase = SyncPhase::Syncing;
+        self.progress.send_replace(SyncProgress::default());
         let mut learnt = Learnt { peer: lock(&self.peer).clone(), ..Learnt::default() };
         let result = self.exchange(&mut learnt).await.and_then(|report| self.note_success(report));
         self.note_status(&result);
@@ -142,7 +143,7 @@ impl Replica {
                 .map_err(|error| ClientError::NotARelay { relay: self.relay.clone(), found: error.to_string() })?;
             let length = request.len() as u64;
             report.sent_bytes = report.sent_bytes.saturating_add(length);
-            let posted = self.carrier.post("/v1/sync", request).await;
+            let posted = self.carrier.post("/v1/sync", request, &self.progress).await;
             session.limit_uploads(self.note_upload(length, &posted)?);
             let answer = posted?;
             report.received_bytes = report.received_bytes.saturating_add(answer.len() as u64);
