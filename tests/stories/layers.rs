@@ -28,7 +28,19 @@ const LAYERS: [(&str, &[&str]); 12] = [
             "lastmile-model",
         ],
     ),
-    ("lastmile-testkit", &["lastmile-model"]),
+    (
+        "lastmile-testkit",
+        &[
+            "lastmile-model",
+            // Only with the feature `simulator`, which no shipped crate sets.
+            "lastmile-client",
+            "lastmile-crdt",
+            "lastmile-log",
+            "lastmile-protocol",
+            "lastmile-relay",
+            "lastmile-store",
+        ],
+    ),
     (
         "lastmile-cli",
         &[
@@ -117,6 +129,18 @@ fn no_sql_outside_the_store() {
                     assert!(found.is_none(), "{}: {found:?}", path.display());
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn faults_and_the_simulator_are_for_tests_alone() {
+    for (name, manifest) in manifests() {
+        let used = manifest.get("dependencies").and_then(toml::Value::as_table).into_iter().flatten();
+        for (dependency, how) in used.filter(|(dependency, _)| dependency.starts_with("lastmile-")) {
+            let features = how.get("features").map(ToString::to_string).unwrap_or_default();
+            assert!(!features.contains("planted"), "{name} builds {dependency} with deliberate faults");
+            assert!(!features.contains("simulator"), "{name} ships the simulator");
         }
     }
 }

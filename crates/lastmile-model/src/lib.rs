@@ -19,6 +19,8 @@ pub mod keys;
 pub mod names;
 pub mod phone;
 pub mod places;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod problem;
 pub mod roles;
 pub mod scope;
@@ -36,3 +38,21 @@ pub use places::Places;
 pub use problem::{Fault, Problem};
 pub use scope::{Scope, ScopeKind};
 pub use value::Value;
+
+/// Whether a deliberate fault is switched on, which only the proofs can do; `false` in every other build.
+#[cfg(feature = "planted")]
+#[macro_export]
+macro_rules! planted {
+    ($name:literal) => {
+        $crate::planted::is_planted($name)
+    };
+}
+
+/// Whether a deliberate fault is switched on, which only the proofs can do; `false` in every other build.
+#[cfg(not(feature = "planted"))]
+#[macro_export]
+macro_rules! planted {
+    ($name:literal) => {
+        false
+    };
+}
