@@ -83,7 +83,7 @@ async fn run(replica: Arc<Replica>, pace: Pace, wake: Arc<Notify>, status: watch
         if exchanged.news {
             backoff.reset();
         }
-        let mut again = || backoff.next(random::<2>().map_or(0, u16::from_be_bytes));
+        let mut again = || backoff.next(random::<2>(replica.clock()).map_or(0, u16::from_be_bytes));
         let pause = match &exchanged.result {
             Ok(report) if report.equal => {
                 backoff.reset();

@@ -2,10 +2,18 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Tells the time; a test gives its own.
+/// Tells the time and gives randomness; a test gives its own.
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970 UTC.
     fn now_ms(&self) -> i64;
+
+    /// Fills the bytes with randomness fit for keys: the machine's, unless a test needs to repeat itself.
+    ///
+    /// # Errors
+    /// When the machine gives none.
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), crate::ClientError> {
+        getrandom::fill(bytes).map_err(|_| crate::ClientError::NoRandomness)
+    }
 }
 
 /// The machine's clock.
@@ -28,15 +36,15 @@ pub fn civil_date(now_ms: i64) -> chrono::NaiveDate {
         .unwrap_or_default()
 }
 
-/// Fills an array with the machine's randomness.
-pub(crate) fn random<const N: usize>() -> Result<[u8; N], crate::ClientError> {
+/// An array of randomness.
+pub(crate) fn random<const N: usize>(clock: &dyn Clock) -> Result<[u8; N], crate::ClientError> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| crate::ClientError::NoRandomness)?;
+    clock.fill(&mut bytes)?;
     Ok(bytes)
 }
 
 /// A new UUIDv7 at this time.
-pub(crate) fn new_id(now_ms: i64) -> Result<uuid::Uuid, crate::ClientError> {
+pub(crate) fn new_id(clock: &dyn Clock, now_ms: i64) -> Result<uuid::Uuid, crate::ClientError> {
     let millis = u64::try_from(now_ms).unwrap_or(0);
-    Ok(uuid::Builder::from_unix_timestamp_millis(millis, &random::<10>()?).into_uuid())
+    Ok(uuid::Builder::from_unix_timestamp_millis(millis, &random::<10>(clock)?).into_uuid())
 }

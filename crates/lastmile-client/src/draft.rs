@@ -74,7 +74,7 @@ impl<'r> Draft<'r> {
             Some(derived) => derived,
             None => match id {
                 Some(given) => given,
-                None => RecordId(new_id(self.wall_ms)?),
+                None => RecordId(new_id(self.replica.clock(), self.wall_ms)?),
             },
         };
         let edits = entry.values.into_iter().map(|(key, value)| Edit::Set { key, value }).collect();
@@ -110,7 +110,7 @@ impl<'r> Draft<'r> {
         parts: &[(&str, &str)],
     ) -> Result<(), ClientError> {
         let (_, known) = self.replica.record_type(record_type)?;
-        let event = new_id(self.wall_ms)?;
+        let event = new_id(self.replica.clock(), self.wall_ms)?;
         let by = self.acting.map(RecordId);
         let values = self
             .with_context(|context| {
@@ -179,7 +179,7 @@ impl<'r> Draft<'r> {
         create: bool,
         edits: Vec<Edit>,
     ) -> Result<(), ClientError> {
-        let salt = random()?;
+        let salt = random(self.replica.clock())?;
         self.edits.push(RecordEdit { record_type: record_type.to_owned(), record, create, salt, edits });
         Ok(())
     }

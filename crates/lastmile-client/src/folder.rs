@@ -6,7 +6,7 @@ use lastmile_log::{AuthorKey, sha256};
 use lastmile_model::ChangeHash;
 
 use crate::ClientError;
-use crate::clock::random;
+use crate::clock::{Clock, random};
 
 /// Where a device keeps itself.
 #[derive(Debug, Clone)]
@@ -75,12 +75,12 @@ impl Folder {
 
     /// The key to enrol with by this invite: the one of an earlier try, or a new one that is kept for the next; and whether it is
     /// new.
-    pub(crate) fn enrolment_key(&self, token: &[u8; 16]) -> Result<(AuthorKey, bool), ClientError> {
+    pub(crate) fn enrolment_key(&self, token: &[u8; 16], clock: &dyn Clock) -> Result<(AuthorKey, bool), ClientError> {
         let path = self.enrolment_file(token);
         if path.exists() {
             return Ok((read_key(path)?, false));
         }
-        let key = AuthorKey::from_seed(&random()?);
+        let key = AuthorKey::from_seed(&random(clock)?);
         self.replace(&path, &written(&key))?;
         Ok((key, true))
     }
@@ -131,8 +131,8 @@ fn written(key: &AuthorKey) -> String {
 }
 
 /// A new mark as text.
-pub(crate) fn new_mark() -> Result<String, ClientError> {
-    Ok(lastmile_model::AuthorId(random()?).to_string())
+pub(crate) fn new_mark(clock: &dyn Clock) -> Result<String, ClientError> {
+    Ok(lastmile_model::AuthorId(random(clock)?).to_string())
 }
 
 #[cfg(unix)]

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::ClientError;
 use crate::status::SyncProgress;
+use crate::transport::{Answer, Transport};
 
 /// The media type of request and response bodies.
 pub const MEDIA_TYPE: &str = "application/vnd.lastmile.v1";
@@ -121,12 +122,7 @@ impl Carrier {
         Ok(Self { client, relay, patience })
     }
 
-    /// Posts a body and returns the answer's, or as much of it as came before the connection broke or nothing moved any more: what
-    /// came whole counts. `told` hears how it gets on.
-    ///
-    /// # Errors
-    /// [`ClientError::Unreachable`] when nothing answers, [`ClientError::NotARelay`] when something else does.
-    pub async fn post(
+    async fn request(
         &self,
         path: &str,
         body: Vec<u8>,
@@ -189,6 +185,12 @@ fn root_cause(error: &dyn std::error::Error) -> String {
         cause = next;
     }
     cause.to_string()
+}
+
+impl Transport for Carrier {
+    fn post<'a>(&'a self, path: &'a str, body: Vec<u8>, told: &'a watch::Sender<SyncProgress>) -> Answer<'a> {
+        Box::pin(self.request(path, body, told))
+    }
 }
 
 #[cfg(test)]

@@ -14,9 +14,11 @@ pub mod error;
 pub mod folder;
 pub mod host;
 pub mod http;
+pub mod peer;
 pub mod replica;
 pub mod status;
 mod succession;
+pub mod transport;
 mod upload;
 
 pub use auto::AutoSync;
@@ -25,3 +27,4 @@ pub use draft::Draft;
 pub use error::ClientError;
 pub use replica::{Replica, ReplicaOptions};
 pub use status::{Refusal, SyncPhase, SyncProgress, SyncReport, SyncStatus};
+pub use transport::Transport;

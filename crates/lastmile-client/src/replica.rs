@@ -26,6 +26,7 @@ use crate::host::{Learnt, StoreHost, local_scopes};
 use crate::http::Carrier;
 use crate::status::{SyncProgress, SyncStatus};
 use crate::succession::{own_authors, succeed};
+use crate::transport::Transport;
 use crate::upload::UploadBudget;
 
 const RELAY: &str = "relay.address";
@@ -49,6 +50,8 @@ pub struct ReplicaOptions {
     pub app: String,
     /// How long a request may go without anything of it or of its answer moving.
     pub timeout: Duration,
+    /// What carries requests to the relay; `None` for plain HTTP.
+    pub transport: Option<Arc<dyn Transport>>,
 }
 
 impl std::fmt::Debug for ReplicaOptions {
@@ -64,6 +67,7 @@ impl Default for ReplicaOptions {
             clock: Arc::new(SystemClock),
             app: concat!("lastmile ", env!("CARGO_PKG_VERSION")).to_owned(),
             timeout: Duration::from_secs(60),
+            transport: None,
         }
     }
 }
@@ -82,7 +86,7 @@ pub struct Replica {
     peer: Mutex<BTreeMap<Scope, Vector>>,
     upload: Mutex<UploadBudget>,
     saves: AtomicU64,
-    carrier: Carrier,
+    transport: Arc<dyn Transport>,
     relay: String,
     exchange: tokio::sync::Mutex<()>,
     progress: watch::Sender<SyncProgress>,
@@ -97,6 +101,14 @@ impl std::fmt::Debug for Replica {
             .field("folder", &self.folder.path())
             .field("author", &self.author)
             .finish_non_exhaustive()
+    }
+}
+
+/// What carries requests to a relay, as the options say.
+fn transport_to(relay: &str, options: &ReplicaOptions) -> Result<Arc<dyn Transport>, ClientError> {
+    match &options.transport {
+        Some(transport) => Ok(Arc::clone(transport)),
+        None => Ok(Arc::new(Carrier::new(relay, options.timeout)?)),
     }
 }
 
@@ -128,8 +140,8 @@ impl Replica {
         }
         let inside = store.setting(MARK)?;
         let restored = inside != place.mark() || inside.is_none();
-        let key = if restored { succeed(&place, &mut store, &key, &deployment, options.clock.now_ms())? } else { key };
-        let mark = new_mark()?;
+        let key = if restored { succeed(&place, &mut store, &key, &deployment, options.clock.as_ref())? } else { key };
+        let mark = new_mark(options.clock.as_ref())?;
         store.set_setting(MARK, mark.as_bytes())?;
         place.keep_mark(&mark)?;
         let relay = String::from_utf8(store.setting(RELAY)?.ok_or_else(no_replica)?).map_err(|_| no_replica())?;
@@ -145,7 +157,7 @@ impl Replica {
         store: Store,
         relay: String,
     ) -> Result<Self, ClientError> {
-        let carrier = Carrier::new(&relay, options.timeout)?;
+        let transport = transport_to(&relay, &options)?;
         let reader = store.reader()?;
         let author = key.author(&deployment);
         let peer = belief::beliefs(&store)?;
@@ -165,7 +177,7 @@ impl Replica {
             peer: Mutex::new(peer),
             upload: Mutex::new(upload),
             saves: AtomicU64::new(0),
-            carrier,
+            transport,
             relay,
             exchange: tokio::sync::Mutex::new(()),
             progress: watch::Sender::default(),
@@ -197,7 +209,7 @@ impl Replica {
     /// # Errors
     /// When the address is none or the storage fails.
     pub fn set_relay(&mut self, relay: &str) -> Result<(), ClientError> {
-        self.carrier = Carrier::new(relay, self.options.timeout)?;
+        self.transport = transport_to(relay, &self.options)?;
         relay.clone_into(&mut self.relay);
         lock(&self.store).set_setting(RELAY, relay.as_bytes())?;
         Ok(())
@@ -211,6 +223,10 @@ impl Replica {
 
     pub(crate) fn now_ms(&self) -> i64 {
         self.options.clock.now_ms()
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.options.clock.as_ref()
     }
 
     pub(crate) fn app(&self) -> &str {
@@ -242,7 +258,7 @@ impl Replica {
     pub fn seal_value(&self, plain: &[u8]) -> Result<Vec<u8>, ClientError> {
         let stored = lock(&self.store).setting(OFFICE_KEY)?;
         let public: [u8; 32] = stored.and_then(|bytes| bytes.try_into().ok()).ok_or(ClientError::OfficeKey)?;
-        seal_value(&public, plain, random()?).map_err(|_| ClientError::OfficeKey)
+        seal_value(&public, plain, random(self.clock())?).map_err(|_| ClientError::OfficeKey)
     }
 
     /// 16 random bytes for a change of a salted type.
@@ -250,7 +266,7 @@ impl Replica {
     /// # Errors
     /// When the machine gives no randomness.
     pub fn salt(&self) -> Result<[u8; 16], ClientError> {
-        random()
+        random(self.clock())
     }
 
     /// Saves commits in one transaction; when this returns they survive a power cut. The hybrid clock is set here.
@@ -366,7 +382,8 @@ impl Replica {
         }
         config.introduce = introduce;
         if carrier == CarrierKind::Stream {
-            config.peer_check = lastmile_protocol::PeerCheck::Signed { challenge: random()?, binding: [0; 32] };
+            config.peer_check =
+                lastmile_protocol::PeerCheck::Signed { challenge: random(self.clock())?, binding: [0; 32] };
         }
         let own = own_authors(&store, self.author);
         let mut local = local_scopes(&mut store, &own, &peer)?;
@@ -403,7 +420,7 @@ impl Replica {
             store.seal(&self.key, scope)?;
         }
         if !*lock(&self.restored) {
-            let mark = new_mark()?;
+            let mark = new_mark(self.options.clock.as_ref())?;
             store.set_setting(MARK, mark.as_bytes())?;
             self.folder.keep_mark(&mark)?;
         }

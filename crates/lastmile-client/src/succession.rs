@@ -5,7 +5,7 @@ use lastmile_model::{AuthorId, Scope};
 use lastmile_store::Store;
 
 use crate::ClientError;
-use crate::clock::random;
+use crate::clock::{Clock, random};
 use crate::folder::Folder;
 
 /// The author that a device is, and those that it was before it was restored or copied.
@@ -27,7 +27,7 @@ pub(crate) fn succeed(
     store: &mut Store,
     old: &AuthorKey,
     deployment: &Deployment,
-    now_ms: i64,
+    clock: &dyn Clock,
 ) -> Result<AuthorKey, ClientError> {
     let author = old.author(deployment);
     let scopes: Vec<Scope> = store.scopes().map(|(_, scope)| scope.clone()).collect();
@@ -37,10 +37,10 @@ pub(crate) fn succeed(
     for scope in &scopes {
         store.seal(old, scope)?;
     }
-    let key = AuthorKey::from_seed(&random()?);
+    let key = AuthorKey::from_seed(&random(clock)?);
     let successor = Certificate {
         public: key.public(),
-        from_ms: now_ms,
+        from_ms: clock.now_ms(),
         issuer: Issuer::Predecessor(author),
         signature: [0; 64],
         ..before

@@ -12,7 +12,7 @@ use lastmile_store::{Durability, NewCommit, Reader, RecordEdit, Saved, Store};
 use uuid::Uuid;
 
 use crate::RelayError;
-use crate::clock::{Clock, civil_date, new_id, random};
+use crate::clock::{Chance, Clock, civil_date, new_id, random};
 use crate::contacts::Contacts;
 use crate::fingerprints::Fingerprints;
 use crate::folder::RelayOptions;
@@ -40,6 +40,7 @@ pub(crate) struct Central {
     pub quota: Quota,
     pub contacts: Contacts,
     clock: Clock,
+    chance: Chance,
     last_hlc: u64,
     /// Authors whose certificates are known to stand in a city's scope.
     introduced: BTreeSet<(Scope, AuthorId)>,
@@ -56,6 +57,7 @@ impl Central {
             quota: Quota::new(options.daily_commits, options.daily_bytes),
             contacts,
             clock: Arc::clone(&options.clock),
+            chance: Arc::clone(&options.chance),
             last_hlc: 0,
             introduced: BTreeSet::new(),
             store,
@@ -97,8 +99,13 @@ impl Central {
         civil_date(self.now_ms())
     }
 
+    /// An array of randomness.
+    pub fn random<const N: usize>(&self) -> Result<[u8; N], RelayError> {
+        random(&self.chance)
+    }
+
     pub fn new_id(&self) -> Result<Uuid, RelayError> {
-        new_id(self.now_ms())
+        new_id(&self.chance, self.now_ms())
     }
 
     /// What certificates say; a folder always has a deployment.
@@ -122,8 +129,14 @@ impl Central {
     }
 
     /// An edit of the office's, with fresh salt.
-    pub fn edit(record_type: &str, record: RecordId, create: bool, edits: Vec<Edit>) -> Result<RecordEdit, RelayError> {
-        Ok(RecordEdit { record_type: record_type.to_owned(), record, create, salt: random::<16>()?, edits })
+    pub fn edit(
+        &self,
+        record_type: &str,
+        record: RecordId,
+        create: bool,
+        edits: Vec<Edit>,
+    ) -> Result<RecordEdit, RelayError> {
+        Ok(RecordEdit { record_type: record_type.to_owned(), record, create, salt: self.random::<16>()?, edits })
     }
 
     /// A commit of the office's; `note` is kept in its extension, for the record's history.
@@ -211,7 +224,7 @@ impl Central {
         edits.extend(certificate.roles.iter().map(|role| Edit::set(keys::element("roles", role), true)));
         edits.extend(certificate.scopes.iter().map(|of| Edit::set(keys::element("scopes", &of.to_string()), true)));
         let record = RecordId(self.new_id()?);
-        let edit = Self::edit("certificate", record, true, edits)?;
+        let edit = self.edit("certificate", record, true, edits)?;
         let commit = self.commit(scope, "", vec![edit]);
         self.store.publish(&self.keys.office, &[commit], &[], Durability::Full)?;
         Ok(())

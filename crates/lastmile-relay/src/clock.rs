@@ -28,17 +28,25 @@ pub fn civil_date(now_ms: i64) -> NaiveDate {
     TimeDelta::try_days(days).and_then(|days| start.checked_add_signed(days)).unwrap_or(start)
 }
 
-/// Fills an array with the machine's randomness.
-pub(crate) fn random<const N: usize>() -> Result<[u8; N], RelayError> {
+/// Fills bytes with randomness fit for keys and tells whether there was any; a test that must repeat itself gives its own.
+pub type Chance = Arc<dyn Fn(&mut [u8]) -> bool + Send + Sync>;
+
+/// Returns the machine's randomness.
+#[must_use]
+pub fn system_chance() -> Chance {
+    Arc::new(|bytes| getrandom::fill(bytes).is_ok())
+}
+
+/// An array of randomness.
+pub(crate) fn random<const N: usize>(chance: &Chance) -> Result<[u8; N], RelayError> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| RelayError::NoRandomness)?;
-    Ok(bytes)
+    if chance(&mut bytes) { Ok(bytes) } else { Err(RelayError::NoRandomness) }
 }
 
 /// Makes a UUIDv7 of this time.
-pub(crate) fn new_id(now_ms: i64) -> Result<Uuid, RelayError> {
+pub(crate) fn new_id(chance: &Chance, now_ms: i64) -> Result<Uuid, RelayError> {
     let millis = u64::try_from(now_ms).unwrap_or(0);
-    Ok(uuid::Builder::from_unix_timestamp_millis(millis, &random::<10>()?).into_uuid())
+    Ok(uuid::Builder::from_unix_timestamp_millis(millis, &random::<10>(chance)?).into_uuid())
 }
 
 #[cfg(test)]

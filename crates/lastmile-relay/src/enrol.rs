@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::central::{Central, with_cities};
-use crate::clock::random;
 use crate::{OfficeError, RelayError};
 
 /// The most scopes that an invite names, cities included.
@@ -83,7 +82,7 @@ impl Central {
         if order.roles.is_empty() {
             return Err(OfficeError::NoRole.into());
         }
-        let token = random::<16>()?;
+        let token = self.random::<16>()?;
         let kept = Kept {
             scopes: scopes.iter().map(Scope::to_string).collect(),
             roles: order.roles.iter().map(|role| role.code().to_owned()).collect(),

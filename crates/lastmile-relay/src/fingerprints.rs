@@ -206,7 +206,7 @@ mod tests {
         let number = seal_value(&central.keys.value.public(), b"990101198001010013", [7; 32]).unwrap();
         for twin in twins {
             let fields = vec![Edit::set("name", "曹雨菲"), Edit::set("id_no", Value::Bytes(number.clone()))];
-            let edit = Central::edit("person", twin, true, fields).unwrap();
+            let edit = central.edit("person", twin, true, fields).unwrap();
             let commit = central.commit(&scope, "", vec![edit]);
             central.save(&[commit], &[]).unwrap();
         }

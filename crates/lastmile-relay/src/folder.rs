@@ -12,7 +12,7 @@ use lastmile_store::{Reader, Store};
 
 use crate::RelayError;
 use crate::central::Central;
-use crate::clock::{Clock, random, system_clock};
+use crate::clock::{Chance, Clock, random, system_chance, system_clock};
 use crate::keys::Keys;
 
 /// The database's file.
@@ -23,6 +23,8 @@ pub(crate) const DATABASE: &str = "relay.db";
 pub struct RelayOptions {
     /// Tells the time.
     pub clock: Clock,
+    /// Gives randomness.
+    pub chance: Chance,
     /// The record types; the built-in ones by default.
     pub catalogue: Arc<Catalogue>,
     /// The most commits of one author taken in one scope and day.
@@ -35,6 +37,7 @@ impl Default for RelayOptions {
     fn default() -> Self {
         Self {
             clock: system_clock(),
+            chance: system_chance(),
             catalogue: Arc::new(Catalogue::builtin().clone()),
             daily_commits: 20_000,
             daily_bytes: 50 << 20,
@@ -71,10 +74,10 @@ impl RelayFolder {
         let storage = sqlite::open(&path.join(DATABASE), &OpenOptions::default(), &options.catalogue)?;
         let mut store = Store::new(storage, Arc::clone(&options.catalogue))?;
         let known = store.deployment()?;
-        let keys = Keys::load(path, known.as_ref())?;
+        let keys = Keys::load(path, known.as_ref(), &options.chance)?;
         if known.is_none() {
             let root = keys.root.as_ref().ok_or_else(|| RelayError::KeyMissing { path: path.join("root.key") })?;
-            store.set_deployment(&Deployment { id: random::<16>()?, root: root.public() })?;
+            store.set_deployment(&Deployment { id: random::<16>(&options.chance)?, root: root.public() })?;
         }
         let deployment = store.deployment()?.ok_or(RelayError::Stopping)?;
         let office = keys.office.author(&deployment);

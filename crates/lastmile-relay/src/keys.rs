@@ -8,7 +8,7 @@ use lastmile_log::{AuthorKey, Deployment, OfficeKey};
 use lastmile_model::ChangeHash;
 
 use crate::RelayError;
-use crate::clock::random;
+use crate::clock::{Chance, random};
 
 const ROOT: &str = "root.key";
 const OFFICE: &str = "office.key";
@@ -30,11 +30,11 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// Reads the keys; makes those that are missing if there is no database yet.
-    pub fn load(folder: &Path, deployment: Option<&Deployment>) -> Result<Self, RelayError> {
+    pub fn load(folder: &Path, deployment: Option<&Deployment>, chance: &Chance) -> Result<Self, RelayError> {
         let fresh = deployment.is_none();
         let root = match read(&folder.join(ROOT))? {
             Some(seed) => Some(AuthorKey::from_seed(&seed)),
-            None if fresh => Some(AuthorKey::from_seed(&make(&folder.join(ROOT))?)),
+            None if fresh => Some(AuthorKey::from_seed(&make(&folder.join(ROOT), chance)?)),
             None => None,
         };
         if let (Some(root), Some(deployment)) = (&root, deployment)
@@ -46,7 +46,7 @@ impl Keys {
             let path = folder.join(name);
             match read(&path)? {
                 Some(seed) => Ok(seed),
-                None if fresh => make(&path),
+                None if fresh => make(&path, chance),
                 None => Err(RelayError::KeyMissing { path }),
             }
         };
@@ -70,8 +70,8 @@ fn read(path: &Path) -> Result<Option<[u8; 32]>, RelayError> {
     }
 }
 
-fn make(path: &Path) -> Result<[u8; 32], RelayError> {
-    let seed = random::<32>()?;
+fn make(path: &Path, chance: &Chance) -> Result<[u8; 32], RelayError> {
+    let seed = random::<32>(chance)?;
     write_secret(path, &format!("{}\n", ChangeHash(seed)))?;
     Ok(seed)
 }

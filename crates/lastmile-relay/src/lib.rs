@@ -9,6 +9,8 @@
 //!
 //! Clock and randomness live here. Logs name ids, never people.
 
+#[cfg(feature = "simulator")]
+pub mod by_hand;
 mod central;
 mod clock;
 mod contacts;
@@ -29,7 +31,7 @@ mod sync;
 mod vectors;
 mod writer;
 
-pub use clock::{Clock, civil_date, system_clock};
+pub use clock::{Chance, Clock, civil_date, system_chance, system_clock};
 pub use desk::{Office, OfficeDesk, OfficeHandle};
 pub use enrol::InviteOrder;
 pub use error::RelayError;

@@ -15,14 +15,14 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::central::Central;
-use crate::clock::{Clock, random};
+use crate::clock::Clock;
 use crate::http::routes;
 use crate::keys::write_secret;
 use crate::nonces::Nonces;
 use crate::office::command::OfficeCommand;
 use crate::remote::{ADDRESS_FILE, TOKEN_FILE};
 use crate::vectors::Vectors;
-use crate::writer::Writer;
+use crate::writer::{Writer, Writing};
 use crate::{InviteOrder, OfficeAnswer, OfficeError, OfficeHandle, RelayError, RelayFolder, WriterStats};
 
 /// For how long counts are told again without counting.
@@ -47,6 +47,35 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// What requests need, and the writer that is still to be set going.
+    pub fn new(
+        central: Central,
+        connections: Connections,
+        addr: SocketAddr,
+    ) -> Result<(Arc<Self>, Writing), RelayError> {
+        let (deployment, epoch, office) = (central.deployment, central.office, central.keys.office.clone());
+        let reader = Mutex::new((central.store.reader()?, None));
+        let (admin_token, admin_salt) = (ChangeHash(central.random::<32>()?).to_string(), central.random::<32>()?);
+        let clock = central.clock();
+        let (writer, writing) = Writer::new(central);
+        let shared = Self {
+            writer,
+            deployment,
+            epoch,
+            office,
+            nonces: Nonces::default(),
+            vectors: Arc::default(),
+            connections,
+            addr,
+            admin_token,
+            admin_salt,
+            url: format!("http://{addr}"),
+            clock,
+            reader,
+        };
+        Ok((Arc::new(shared), writing))
+    }
+
     pub fn now_ms(&self) -> i64 {
         (self.clock)()
     }
@@ -98,36 +127,17 @@ impl Relay {
         let server = Server::bind(addr, limits).await?;
         let addr = server.local_addr();
         let path = folder.path().to_owned();
-        let admin_token = ChangeHash(random::<32>()?).to_string();
-        write_secret(&path.join(TOKEN_FILE), &admin_token)?;
+        let (shared, writing) = Shared::new(folder.central, server.connections(), addr)?;
+        write_secret(&path.join(TOKEN_FILE), &shared.admin_token)?;
         write_secret(&path.join(ADDRESS_FILE), &addr.to_string())?;
-        let central = folder.central;
-        let (deployment, epoch, office) = (central.deployment, central.office, central.keys.office.clone());
-        let reader = Mutex::new((central.store.reader()?, None));
-        let clock = central.clock();
-        let (writer, thread) = Writer::start(central)?;
-        let shared = Arc::new(Shared {
-            writer,
-            deployment,
-            epoch,
-            office,
-            nonces: Nonces::default(),
-            vectors: Arc::default(),
-            connections: server.connections(),
-            addr,
-            admin_token,
-            admin_salt: random::<32>()?,
-            url: format!("http://{addr}"),
-            clock,
-            reader,
-        });
+        let thread = writing.start()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let service = warp::service(routes(Arc::clone(&shared)));
         let serving = tokio::spawn(server.serve(service, async {
             // A dropped sender means the same as a sent word: stop.
             let _ = stopped.await;
         }));
-        tracing::info!(%addr, %epoch, "the relay serves");
+        tracing::info!(%addr, epoch = %shared.epoch, "the relay serves");
         Ok(RunningRelay { addr, path, shared, stop: Some(stop), serving, thread: Some(thread) })
     }
 }

@@ -96,16 +96,12 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread; it gives the store back when it ends.
-    pub fn start(central: Central) -> Result<(Self, thread::JoinHandle<Central>), RelayError> {
+    /// Opens the queue, and returns the other end that does the work.
+    pub fn new(central: Central) -> (Self, Writing) {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let stats = Arc::new(WriterStats::default());
         let counted = Arc::clone(&stats);
-        let thread = thread::Builder::new()
-            .name("relay-writer".to_owned())
-            .spawn(move || Loop { central, queue, stats: counted, behind: true }.run())
-            .map_err(|source| RelayError::file("relay-writer", source))?;
-        Ok((Self { jobs, stats }, thread))
+        (Self { jobs, stats }, Writing { central, queue, stats: counted, behind: true })
     }
 
     /// Stores batches and waits until they are durable.
@@ -136,29 +132,68 @@ impl Writer {
     }
 }
 
-struct Loop {
-    central: Central,
+/// The other end of the queue, with the store.
+pub(crate) struct Writing {
+    pub central: Central,
     queue: mpsc::Receiver<Job>,
     stats: Arc<WriterStats>,
     /// Whether idle work may be left.
     behind: bool,
 }
 
-impl Loop {
+impl Writing {
+    /// Starts the thread; it gives the store back when it ends.
+    pub fn start(self) -> Result<thread::JoinHandle<Central>, RelayError> {
+        thread::Builder::new()
+            .name("relay-writer".to_owned())
+            .spawn(move || self.run())
+            .map_err(|source| RelayError::file("relay-writer", source))
+    }
+
     fn run(mut self) -> Central {
         while let Some(first) = self.next() {
-            let (uploads, stopping) = self.gather(first);
-            if !uploads.is_empty() {
-                self.take(uploads);
-            }
-            self.behind = true;
-            self.stats.behind.store(1, Ordering::Relaxed);
-            if stopping {
+            if self.round(first) {
                 break;
             }
         }
         self.finish();
         self.central
+    }
+
+    /// Does what waits, beginning with this job; tells whether to stop.
+    fn round(&mut self, first: Job) -> bool {
+        let (uploads, stopping) = self.gather(first);
+        if !uploads.is_empty() {
+            self.take(uploads);
+        }
+        self.behind = true;
+        self.stats.behind.store(1, Ordering::Relaxed);
+        stopping
+    }
+
+    /// Does what waits, or else a step of what is left to do, and never waits itself; tells whether there was anything.
+    #[cfg(feature = "simulator")]
+    pub fn turn(&mut self) -> bool {
+        match self.queue.try_recv() {
+            Ok(job) => {
+                self.round(job);
+                true
+            }
+            Err(_) if self.behind => {
+                self.behind = self.left_over();
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// One step of what is left to do; tells whether there is more.
+    fn left_over(&mut self) -> bool {
+        self.idle().unwrap_or_else(|error| {
+            // Tried again after the next job; until then the logs are safe and the views late.
+            tracing::error!(%error, "the views cannot follow");
+            false
+        })
     }
 
     /// Gathers the uploads that wait and does what else is asked on the way; tells whether to stop. A job is taken from the queue only
@@ -195,13 +230,7 @@ impl Loop {
             match self.queue.try_recv() {
                 Ok(job) => return Some(job),
                 Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => {
-                    self.behind = self.idle().unwrap_or_else(|error| {
-                        // Tried again after the next job; until then the logs are safe and the views late.
-                        tracing::error!(%error, "the views cannot follow");
-                        false
-                    });
-                }
+                Err(TryRecvError::Empty) => self.behind = self.left_over(),
             }
         }
     }
@@ -451,7 +480,7 @@ mod tests {
         }
         jobs.try_send(Job::Stop).ok().unwrap();
         let stats = Arc::new(WriterStats::default());
-        Loop { central: folder.central, queue, stats: Arc::clone(&stats), behind: true }.run();
+        Writing { central: folder.central, queue, stats: Arc::clone(&stats), behind: true }.run();
         assert_eq!((stats.uploads(), stats.group_commits(), stats.refused()), (40, 1, 0));
         let last = answers.pop().unwrap().blocking_recv().unwrap().unwrap();
         assert!(matches!(last.outcomes[0], BatchOutcome::Refused { .. }));
@@ -475,7 +504,7 @@ mod tests {
         }
         jobs.try_send(Job::Stop).ok().unwrap();
         let stats = Arc::new(WriterStats::default());
-        Loop { central: folder.central, queue, stats, behind: true }.run();
+        Writing { central: folder.central, queue, stats, behind: true }.run();
         for (number, answer) in answers.into_iter().enumerate() {
             assert_eq!(answer.blocking_recv(), Ok(number), "a job was dropped");
         }

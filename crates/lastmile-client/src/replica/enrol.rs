@@ -10,13 +10,13 @@ use lastmile_protocol::enrol::{enrol_request, read_enrolled_response};
 use lastmile_store::sqlite::{OpenOptions, open};
 use lastmile_store::{SetUp, Store};
 
-use super::{LABEL, MARK, OFFICE_KEY, RELAY, Replica, ReplicaOptions};
+use super::{LABEL, MARK, OFFICE_KEY, RELAY, Replica, ReplicaOptions, transport_to};
 use tokio::sync::watch;
 
 use crate::ClientError;
 use crate::clock::random;
 use crate::folder::{Folder, new_mark};
-use crate::http::Carrier;
+use crate::transport::Transport;
 
 impl Replica {
     /// Makes a replica in a new folder and enrols it with an invite.
@@ -37,16 +37,16 @@ impl Replica {
         if place.holds_replica() {
             return Err(ClientError::Exists { folder: folder.to_owned() });
         }
-        let carrier = Carrier::new(&invite.relay, options.timeout)?;
+        let transport = transport_to(&invite.relay, &options)?;
         let new = !folder.exists();
         place.create()?;
-        let (key, first_try) = place.enrolment_key(&invite.token)?;
+        let (key, first_try) = place.enrolment_key(&invite.token, options.clock.as_ref())?;
         let now_ms = options.clock.now_ms();
         let deployment = invite.deployment;
         let not_a_relay = |found: String| ClientError::NotARelay { relay: invite.relay.clone(), found };
-        let body = enrol_request(&key, &deployment, invite.token, label, now_ms, random()?)
+        let body = enrol_request(&key, &deployment, invite.token, label, now_ms, random(options.clock.as_ref())?)
             .map_err(|error| not_a_relay(error.to_string()))?;
-        let certificates = match certificates_for(&carrier, invite, body).await {
+        let certificates = match certificates_for(transport.as_ref(), invite, body).await {
             Ok(certificates) => certificates,
             Err(error) => {
                 if is_no_use_again(&error, first_try) {
@@ -71,7 +71,7 @@ impl Replica {
             Issuer::Office(epoch) => Some(epoch),
             _ => None,
         };
-        let mark = new_mark()?;
+        let mark = new_mark(options.clock.as_ref())?;
         store.set_up(&SetUp {
             deployment: &deployment,
             certificates: &certificates,
@@ -93,8 +93,12 @@ impl Replica {
 }
 
 /// Asks the relay for the certificates that lead from a new key to root.
-async fn certificates_for(carrier: &Carrier, invite: &Invite, body: Vec<u8>) -> Result<Vec<Certificate>, ClientError> {
-    let answer = carrier.post("/v1/enrol", body, &watch::Sender::default()).await?;
+async fn certificates_for(
+    transport: &dyn Transport,
+    invite: &Invite,
+    body: Vec<u8>,
+) -> Result<Vec<Certificate>, ClientError> {
+    let answer = transport.post("/v1/enrol", body, &watch::Sender::default()).await?;
     read_enrolled_response(&answer)
         .map_err(|error| ClientError::NotARelay { relay: invite.relay.clone(), found: error.to_string() })?
         .map_err(|error| ClientError::Refused { code: error.code, retry_after_ms: error.retry_after_ms })

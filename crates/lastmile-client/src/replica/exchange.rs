@@ -139,11 +139,11 @@ impl Replica {
         };
         while driven.flushed {
             let mut request = std::mem::take(&mut body);
-            sign_body(&mut request, &self.key, &self.deployment, epoch, self.now_ms(), random()?)
+            sign_body(&mut request, &self.key, &self.deployment, epoch, self.now_ms(), random(self.clock())?)
                 .map_err(|error| ClientError::NotARelay { relay: self.relay.clone(), found: error.to_string() })?;
             let length = request.len() as u64;
             report.sent_bytes = report.sent_bytes.saturating_add(length);
-            let posted = self.carrier.post("/v1/sync", request, &self.progress).await;
+            let posted = self.transport.post("/v1/sync", request, &self.progress).await;
             session.limit_uploads(self.note_upload(length, &posted)?);
             let answer = posted?;
             report.received_bytes = report.received_bytes.saturating_add(answer.len() as u64);

@@ -138,7 +138,7 @@ impl Central {
             } else {
                 self.event("end", Some(&home.since), reason, &[])?
             };
-            edits.push((home.scope.clone(), Self::edit("check_in", home.check_in, false, event)?));
+            edits.push((home.scope.clone(), self.edit("check_in", home.check_in, false, event)?));
         }
         self.save_grouped(&note_of("resolve", reason), edits)?;
         let shown = Some(chosen.scope.code().to_owned());

@@ -150,7 +150,7 @@ impl Central {
         let mut edits = Vec::with_capacity(scopes.len());
         for scope in &scopes {
             let fields = fields(record_type, (loser, winner), live, reason);
-            edits.push((scope.clone(), Self::edit("merge_link", id, true, fields)?));
+            edits.push((scope.clone(), self.edit("merge_link", id, true, fields)?));
         }
         let scopes = scopes.iter().map(Scope::to_string).collect();
         Ok((LinkView { id: id.0, loser: loser.0, winner: winner.0, scopes }, edits))

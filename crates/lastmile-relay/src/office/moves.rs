@@ -67,12 +67,12 @@ impl Central {
                 ("end", vec![number_part.clone()])
             };
             let event = self.event(way, Some(&on), why, &extra)?;
-            left.push(Self::edit("check_in", leaving.check_in, false, event)?);
+            left.push(self.edit("check_in", leaving.check_in, false, event)?);
         }
 
         let catalogue = std::sync::Arc::clone(&self.catalogue);
         let mut arriving = self.arriving_persons(RecordId(person), &records, &home.scope, &target)?;
-        arriving.extend(Self::arriving_links(&table, &records, &target, why)?);
+        arriving.extend(self.arriving_links(&table, &records, &target, why)?);
         let check_in = derive::check_in(RecordId(person), target.code());
         let old = self.full("check_in", home.check_in.0, &home.scope)?;
         let mut fields =
@@ -84,7 +84,7 @@ impl Central {
         if home.confirmed {
             fields.extend(self.event("confirm", Some(&on), why, &[number_part])?);
         }
-        arriving.push(Self::edit("check_in", check_in, true, fields)?);
+        arriving.push(self.edit("check_in", check_in, true, fields)?);
 
         let note = note_of("move", why);
         let commits = [self.commit(&home.scope, &note, left), self.commit(&target, &note, arriving)];
@@ -119,20 +119,21 @@ impl Central {
             let Some(holder) = holder else { continue };
             let record = self.full("person", id.0, holder)?;
             let fields = restated(person_type, &record, &[]);
-            arriving.push(Self::edit("person", id, !places.contains(target), fields)?);
+            arriving.push(self.edit("person", id, !places.contains(target), fields)?);
         }
         Ok(arriving)
     }
 
     /// Says in the target again what was decided about these records, so that it is known there too what is one and what is not.
     fn arriving_links(
+        &self,
         table: &LinkTable,
         records: &BTreeSet<RecordId>,
         target: &Scope,
         why: &str,
     ) -> Result<Vec<RecordEdit>, RelayError> {
         let missing = table.about(records).filter(|link| link.record_type == "person" && !link.scopes.contains(target));
-        missing.map(|link| Self::edit("merge_link", link.id, true, link.fields(link.live, why))).collect()
+        missing.map(|link| self.edit("merge_link", link.id, true, link.fields(link.live, why))).collect()
     }
 
     /// The check-ins by which a person is on the books, whichever record they name: first the one confirmed last, at the end

@@ -48,7 +48,7 @@ impl Central {
                 self.decide_value(of_type, &scope, &record, &conflict, decision, reason)?
             }
         };
-        let edit = Self::edit(&type_name, record.id, false, written.edits)?;
+        let edit = self.edit(&type_name, record.id, false, written.edits)?;
         let note = note_of("resolve", reason);
         self.save_grouped(&note, vec![(scope.clone(), edit)])?;
         let after = self.full(&type_name, id, &scope)?;

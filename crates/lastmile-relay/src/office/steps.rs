@@ -46,7 +46,7 @@ impl Central {
             let number = format!("{}-{year}-{next:05}", one.scope.code());
             let mut fields = vec![Edit::set("receipt_no", number)];
             fields.extend(self.event("confirm", Some(&on), "", &[])?);
-            edits.push((one.scope, Self::edit("check_in", one.id, false, fields)?));
+            edits.push((one.scope, self.edit("check_in", one.id, false, fields)?));
         }
         for (scope, last) in numbers {
             // Before the receipts themselves: a number may be left out, never given twice.
@@ -67,7 +67,7 @@ impl Central {
         for one in chosen {
             if allows("activity", &one.state, "verify") {
                 let fields = self.event("verify", Some(&on), "", &[])?;
-                edits.push((one.scope, Self::edit("activity", one.id, false, fields)?));
+                edits.push((one.scope, self.edit("activity", one.id, false, fields)?));
             } else {
                 skipped.push(SkippedRecord { id: one.id.0, state: one.state });
             }
@@ -83,7 +83,7 @@ impl Central {
             for one in self.chosen(&type_name, &Selection::Ids(vec![id]), "")? {
                 if allows(&type_name, &one.state, "return") {
                     let fields = self.event("return", Some(&on), why, &[])?;
-                    edits.push((one.scope, Self::edit(&type_name, one.id, false, fields)?));
+                    edits.push((one.scope, self.edit(&type_name, one.id, false, fields)?));
                 } else {
                     skipped.push(SkippedRecord { id: one.id.0, state: one.state });
                 }
@@ -106,7 +106,7 @@ impl Central {
             if allows("activity", &one.state, "duplicate") {
                 let mut fields = vec![Edit::set("duplicate_of", of.clone())];
                 fields.extend(self.event("duplicate", Some(&on), reason, &[("to", of.clone())])?);
-                edits.push((one.scope, Self::edit("activity", one.id, false, fields)?));
+                edits.push((one.scope, self.edit("activity", one.id, false, fields)?));
             } else {
                 skipped.push(SkippedRecord { id: one.id.0, state: one.state });
             }

@@ -45,7 +45,7 @@ impl Central {
                 Edit::set("count", now.0),
                 Edit::set("owed", now.1),
             ];
-            edits.push((row.scope, Self::edit("tally", derive::tally(row.person, year), true, fields)?));
+            edits.push((row.scope, self.edit("tally", derive::tally(row.person, year), true, fields)?));
         }
         let written = edits.len();
         self.save_grouped("", edits)?;

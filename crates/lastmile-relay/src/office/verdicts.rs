@@ -82,7 +82,7 @@ impl Central {
         let mut edits: Vec<Edit> = named.iter().map(|(name, value)| Edit::set(*name, value.clone())).collect();
         edits.push(Edit::set("action", action));
         edits.push(Edit::set("reason", reason));
-        let edit = Self::edit("verdict", id, true, edits)?;
+        let edit = self.edit("verdict", id, true, edits)?;
         self.save_grouped(&note_of(action, reason), vec![(scope.clone(), edit)])?;
         Ok(OfficeAnswer::Verdict { id: id.0, from: range.from, to: range.to })
     }
