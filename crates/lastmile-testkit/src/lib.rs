@@ -20,6 +20,8 @@
 pub mod acceptance;
 mod action;
 mod calendar;
+#[cfg(feature = "simulator")]
+pub mod disk;
 mod draw;
 mod identity;
 pub mod mix;
@@ -27,5 +29,8 @@ mod names;
 mod words;
 
 pub use acceptance::{CommunityWork, Dataset, Ledger, LedgerBuilder, Plan, Scale, Settings, generate};
+#[cfg(feature = "simulator")]
+pub use disk::Disk;
+
 pub use action::{Action, DeviceWork, EditKind, RecordEdit, User};
 pub use mix::{Mix, MixCounts};
