@@ -69,8 +69,11 @@ pub struct Op {
 pub enum Body {
     /// Bytes that are acceptable by themselves and agree with the header.
     Ops(Vec<Op>),
-    /// Bytes that this version does not accept, whatever the other changes are.
+    /// Bytes that this version does not accept, whatever the other changes are: malformed, of a newer form, a first
+    /// change that names another record or another derived id.
     Unreadable,
+    /// Bytes that say of the change something else than the commit's header does.
+    Impostor,
     /// None: an erasure order names the change.
     Erased,
 }
@@ -142,12 +145,15 @@ pub fn evaluate(commits: &[Commit], letters: &Letters) -> Views {
             graphs.entry(key).or_default().add(commit, index, change);
         }
     }
-    graphs.values_mut().for_each(|graph| graph.close(letters));
+    for graph in graphs.values_mut() {
+        graph.close();
+        graph.settle(&BTreeSet::new(), letters);
+    }
     let held: Vec<&Commit> = set.into_values().collect();
     let quarantined = quarantined(&held, &graphs, letters);
     let mut views = Views::default();
     for (key, graph) in &mut graphs {
-        for (place, state) in graph.settle(&quarantined) {
+        for (place, state) in graph.settle(&quarantined, letters) {
             *views.counts.entry(state).or_default() += 1;
             views.states.insert(place, state);
         }
@@ -156,69 +162,47 @@ pub fn evaluate(commits: &[Commit], letters: &Letters) -> Views {
     views
 }
 
-/// What an office author said of commits, in one operation on a verdict's `action`.
-struct Word<'a> {
-    quarantine: bool,
-    said_in: &'a Commit,
-    covers: BTreeSet<Hash>,
-}
-
 /// Finds the commits that verdicts quarantine, as (scope, author, chain hash) (design section 4 "Verdicts").
 ///
-/// A verdict stands in the scope it speaks of, names a run of one log by its last commit, and never an office commit.
-/// Of concurrent verdicts quarantine wins; one that is causally later than another replaces it. Verdicts are records, so
-/// within one the operations tell; between two of one office author the order of its commits does.
+/// A verdict stands in the scope it speaks of and never names an office commit. Of several unsuperseded actions
+/// quarantine wins. Decided, since a verdict's id follows from its range (`verdict.toml`): a word on one range replaces
+/// none on another.
 fn quarantined(
     commits: &[&Commit],
     graphs: &BTreeMap<RecordKey, Graph<'_>>,
     letters: &Letters,
 ) -> BTreeSet<(String, Id, Hash)> {
-    let mut words: Vec<Word<'_>> = Vec::new();
+    let mut found = BTreeSet::new();
     for (key, graph) in graphs.iter().filter(|(key, _)| key.1 == "verdict") {
         let record = merge::record(key, graph, letters);
-        let covers = range(commits, &key.0, &record);
-        for (op, value) in graph.unsuperseded("action", None) {
-            let quarantine = value == &Val::Text("quarantine".to_owned());
-            let sayers = graph.commits_of(op.2).into_iter();
-            words.extend(sayers.map(|said_in| Word { quarantine, said_in, covers: covers.clone() }));
-        }
-    }
-    let later = |a: &Commit, b: &Commit| {
-        a.scope == b.scope && a.author == b.author && log_of(commits, b).contains(&a.chain) && a.seq < b.seq
-    };
-    let mut found = BTreeSet::new();
-    for commit in commits.iter().filter(|commit| !commit.office) {
-        let spoken: Vec<&Word<'_>> = words
-            .iter()
-            .filter(|word| word.said_in.scope == commit.scope && word.covers.contains(&commit.chain))
-            .collect();
-        let last = |word: &&&Word<'_>| !spoken.iter().any(|other| later(word.said_in, other.said_in));
-        if spoken.iter().filter(last).any(|word| word.quarantine) {
-            found.insert((commit.scope.clone(), commit.author, commit.chain));
+        let actions = graph.unsuperseded("action", None);
+        if record.row && actions.iter().any(|(_, action)| **action == Val::Text("quarantine".to_owned())) {
+            found.extend(named(commits, &key.0, &record).into_iter().filter(|commit| !commit.office).map(place));
         }
     }
     found
 }
 
-/// Chain hashes of the commits that a verdict names: from its last commit back to its first.
-fn range(commits: &[&Commit], scope: &str, verdict: &Record) -> BTreeSet<Hash> {
+fn place(commit: &Commit) -> (String, Id, Hash) {
+    (commit.scope.clone(), commit.author, commit.chain)
+}
+
+/// The commits that a verdict names: those of the range along the branch that its last one lies on.
+///
+/// Decided: as long as that last commit is not held nobody can tell the branches apart, and all of the range is meant.
+fn named<'a>(commits: &[&'a Commit], scope: &str, verdict: &Record) -> Vec<&'a Commit> {
     let value = |name: &str| verdict.fields.get(name).and_then(|field| field.shown.as_ref());
     let (Some(Val::Bytes(author)), Some(Val::Bytes(chain))) = (value("author"), value("chain")) else {
-        return BTreeSet::new();
+        return Vec::new();
     };
-    let (Some(Val::Int(from)), Some(Val::Int(to))) = (value("from_seq"), value("to_seq")) else {
-        return BTreeSet::new();
-    };
-    let named = commits.iter().find(|commit| {
-        commit.scope == scope
-            && commit.author[..] == author[..]
-            && commit.chain[..] == chain[..]
-            && i64::try_from(commit.seq) == Ok(*to)
-    });
-    let log = named.map(|last| log_of(commits, last)).unwrap_or_default();
-    let within =
-        |commit: &&&Commit| log.contains(&commit.chain) && i64::try_from(commit.seq).is_ok_and(|seq| seq >= *from);
-    commits.iter().filter(within).map(|commit| commit.chain).collect()
+    let (Some(Val::Int(from)), Some(Val::Int(to))) = (value("from_seq"), value("to_seq")) else { return Vec::new() };
+    let log = commits.iter().copied().filter(|commit| commit.scope == scope && commit.author[..] == author[..]);
+    let seq = |commit: &Commit| i64::try_from(commit.seq).unwrap_or(i64::MAX);
+    let log: Vec<&Commit> = log.filter(|commit| (*from..=*to).contains(&seq(commit))).collect();
+    let last = log.iter().find(|commit| commit.chain[..] == chain[..] && seq(commit) == *to);
+    let branch = last.map(|last| log_of(commits, last));
+    let meant = |commit: &&Commit| branch.as_ref().map_or(seq(commit) < *to, |branch| branch.contains(&commit.chain));
+    log.into_iter().filter(meant).collect()
 }
 
 /// Chain hashes of a commit and of all before it in its author's log, along its branch (design section 4 "Forks").

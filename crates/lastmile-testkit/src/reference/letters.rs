@@ -51,11 +51,13 @@ impl Letters {
         Self { types }
     }
 
-    /// The merge letter of a key: `E` for `ev/...`, the field's for `field/element`, `R` for what is not known here.
+    /// The merge letter of a key: `E` for `ev/<32 digits>/<part>`, the field's for `field/element`, `R` for what is not
+    /// known here.
     #[must_use]
     pub fn letter(&self, record_type: &str, key: &str) -> char {
+        let digits = |id: &str| id.len() == 32 && id.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
         match key.split_once('/') {
-            Some(("ev", _)) => 'E',
+            Some(("ev", rest)) if rest.split_once('/').is_some_and(|(id, part)| digits(id) && !part.is_empty()) => 'E',
             Some((field, _)) if self.field(record_type, field) == Some('S') => 'S',
             _ => self.field(record_type, key).filter(|letter| !matches!(letter, 'S' | 'E')).unwrap_or('R'),
         }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Fold, Id, Record, RecordKey, Val, Views, activity, check_in, states};
+use super::states::day as day_of;
+use super::{Fold, Id, Record, RecordKey, Val, Views, activity, check_in};
 
 /// A figure in its two columns, 已审核 and 含待审.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -101,7 +102,7 @@ fn links(views: &Views, record_type: &str) -> Vec<(Id, Id)> {
     let mut found: BTreeMap<Id, (Id, Id, bool)> = BTreeMap::new();
     for (key, link) in rows(views, "merge_link").filter(|(_, link)| text(link, "record_type") == Some(record_type)) {
         let (Some(loser), Some(winner)) = (id(shown(link, "loser")), id(shown(link, "winner"))) else { continue };
-        found.entry(key.2).or_insert((loser, winner, true)).2 &= shown(link, "live") == Some(&Val::Bool(true));
+        found.entry(key.2).or_insert((loser, winner, true)).2 &= shown(link, "live") != Some(&Val::Bool(false));
     }
     found.into_values().filter(|(.., live)| *live).map(|(loser, winner, _)| (loser, winner)).collect()
 }
@@ -113,22 +114,26 @@ struct Session<'a> {
     verified: bool,
 }
 
+/// The activity that a record says it repeats: its field, else its mark; `Some(None)` for a mark that names none.
+#[expect(clippy::option_option, reason = "marked and named are two things")]
+fn marked(record: &Record) -> Option<Option<Id>> {
+    let field = id(shown(record, "duplicate_of"));
+    let mark = activity(record).duplicate_of;
+    if field.is_some() { Some(field) } else { mark.map(|to| id(Some(&to))) }
+}
+
 /// Sessions by canonical id: a verified record before one that is submitted, then the smallest id.
 fn sessions(views: &Views) -> (Canonical, BTreeMap<Id, Session<'_>>) {
+    let mut all: Vec<_> = rows(views, "activity").collect();
+    all.sort_by_key(|(key, _)| (key.2, key.0.as_str()));
     let mut pairs = links(views, "activity");
-    let marks =
-        rows(views, "activity").filter_map(|(key, record)| Some((key.2, id(states::duplicate_of(record).as_ref())?)));
-    pairs.extend(marks);
+    pairs.extend(all.iter().filter_map(|(key, record)| Some((key.2, marked(record)??))));
     let canonical = Canonical::of(&pairs);
     let mut found: BTreeMap<Id, Session<'_>> = BTreeMap::new();
-    for verified in [true, false] {
-        // Ids ascend within a scope alone, so they are put in order first.
-        let mut all: Vec<_> = rows(views, "activity").collect();
-        all.sort_by_key(|(key, _)| key.2);
-        for (key, record) in all.into_iter().filter(|(_, record)| states::duplicate_of(record).is_none()) {
-            if activity(record).state == if verified { "verified" } else { "submitted" } {
-                found.entry(canonical.get(key.2)).or_insert(Session { place: place(key), record, verified });
-            }
+    for (state, verified) in [("verified", true), ("submitted", false)] {
+        let counts = |record: &Record| activity(record).state == state && text(record, "date").is_some();
+        for (key, record) in all.iter().filter(|(_, record)| marked(record).is_none() && counts(record)) {
+            found.entry(canonical.get(key.2)).or_insert(Session { place: place(key), record, verified });
         }
     }
     (canonical, found)
@@ -152,6 +157,8 @@ struct CheckIn<'a> {
     person: Id,
     key: &'a RecordKey,
     fold: Fold,
+    /// The day it was recorded, of one that waits.
+    waits_since: Option<String>,
 }
 
 /// Counts one scope (a place-code prefix, empty for all) and a period of civil dates, both ends in it.
@@ -206,7 +213,9 @@ fn count_sessions(views: &Views, people: &Canonical, (prefix, from, to): (&str, 
 /// only waits in two, in that of the smaller id (domain sections 6 and 8).
 fn count_members(views: &Views, people: &Canonical, (prefix, day): (&str, &str), figures: &mut Figures) {
     let check_ins = rows(views, "check_in").filter_map(|(key, record)| {
-        Some(CheckIn { person: people.get(id(shown(record, "person"))?), key, fold: check_in(record) })
+        let fold = check_in(record);
+        let waits_since = day_of(shown(record, "created_at")).filter(|_| fold.state == "registered");
+        Some(CheckIn { person: people.get(id(shown(record, "person"))?), key, fold, waits_since })
     });
     let mut by_person: BTreeMap<Id, Vec<CheckIn<'_>>> = BTreeMap::new();
     for check_in in check_ins {
@@ -214,13 +223,12 @@ fn count_members(views: &Views, people: &Canonical, (prefix, day): (&str, &str),
     }
     for (person, mut check_ins) in by_person {
         check_ins.sort_by_key(|check_in| check_in.key.2);
-        let by_then = |check_in: &CheckIn<'_>, wanted: &str| {
-            check_in.fold.history.iter().any(|(state, on)| *state == wanted && on.as_str() <= day)
-        };
+        let was_confirmed =
+            |one: &CheckIn<'_>| one.fold.history.iter().any(|(state, on)| *state == "confirmed" && on.as_str() <= day);
         let covers = check_ins.iter().filter_map(|one| Some((confirmed_since(&one.fold, day)?, one)));
         let counted = covers.min_by_key(|(since, one)| (since.clone(), one.key.2)).map(|(_, one)| one);
-        let waits = |one: &&CheckIn<'_>| one.fold.state == "registered" && by_then(one, "registered");
-        let waiting = check_ins.iter().find(waits);
+        let waits = |one: &CheckIn<'_>| one.waits_since.as_deref().is_some_and(|since| since <= day);
+        let waiting = check_ins.iter().find(|one| waits(one));
         if let Some(one) = counted.or(waiting)
             && place(one.key).starts_with(prefix)
             && is_member(views, people, person, one)
@@ -228,8 +236,8 @@ fn count_members(views: &Views, people: &Canonical, (prefix, day): (&str, &str),
             figures.members.add(1, counted.is_some());
         }
         let here: Vec<&CheckIn<'_>> = check_ins.iter().filter(|one| place(one.key).starts_with(prefix)).collect();
-        let ever = here.iter().any(|one| by_then(one, "confirmed"));
-        if ever || here.iter().any(waits) {
+        let ever = here.iter().any(|one| was_confirmed(one));
+        if ever || here.iter().any(|one| waits(one)) {
             figures.ever.add(1, ever);
         }
     }

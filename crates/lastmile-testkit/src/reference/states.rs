@@ -1,98 +1,143 @@
 //! States as folds of events (domain section 7).
 //!
-//! Decided: an event takes effect if its transition is allowed in the state that its own causal past makes, so that
-//! what somebody did on good grounds stays visible beside what somebody else did. Steps ahead may be skipped. Of the
-//! last effective events of a record several may be concurrent: steps on one path do not oppose, the furthest counts;
-//! opposed ones go to a person, and until then a verification stands, else the lowest operation (domain section 6).
+//! Events are read in the order of their operations, which extends the causal order. One that its state does not allow
+//! changes nothing. Of two opposed ones of which neither author knew the other the lower operation counts and the pair is
+//! open (domain section 6, "else the lowest op id"), until an event that knows both says again what one of them said.
+//! Decided: which transitions oppose each other beyond the two pairs that domain section 7 names; that work may be
+//! submitted without having been planned or held, and a check-in end that was never confirmed.
 
 use super::{Event, Record, Val};
 
 /// What the events of a record come to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fold {
-    /// The state, e.g. `verified`; `draft` without events.
+    /// The state, e.g. `verified`, whatever marks of duplicates say.
     pub state: &'static str,
     /// Whether a person has to decide between concurrent transitions.
     pub opposed: bool,
-    /// The transitions that took effect, in order: the state reached and the civil date (`on`, else the day of `at`).
+    /// The transitions that took effect, in order: the state reached and the civil date typed, else the one before.
     pub history: Vec<(&'static str, String)>,
+    /// Whether the last effective mark says that an activity repeats another, and which.
+    pub duplicate_of: Option<Val>,
 }
 
-/// A state machine: per event kind the state it leads to, and the states it may start from.
-type Machine = &'static [(&'static str, &'static str, &'static [&'static str])];
+/// The states and events of a record type.
+struct Machine {
+    start: &'static str,
+    /// Per kind of event the states it may follow and the one it leads to.
+    steps: &'static [(&'static str, &'static [&'static str], &'static str)],
+    opposed: &'static [(&'static str, &'static str)],
+}
 
-/// Paths on which a later state contains the earlier ones.
-const PATH: &[&str] = &["draft", "planned", "held", "submitted", "verified", "registered", "confirmed"];
+const ACTIVITY: Machine = Machine {
+    start: "planned",
+    steps: &[
+        ("hold", &["planned"], "held"),
+        ("submit", &["planned", "held", "returned"], "submitted"),
+        ("verify", &["submitted"], "verified"),
+        ("return", &["submitted"], "returned"),
+        ("cancel", &["planned"], "cancelled"),
+    ],
+    opposed: &[("verify", "return"), ("hold", "cancel"), ("submit", "cancel")],
+};
 
-const ACTIVITY: Machine = &[
-    ("plan", "planned", &["draft"]),
-    ("hold", "held", &["draft", "planned"]),
-    ("submit", "submitted", &["draft", "planned", "held", "returned"]),
-    ("verify", "verified", &["draft", "planned", "held", "submitted"]),
-    ("return", "returned", &["submitted"]),
-    ("cancel", "cancelled", &["draft", "planned"]),
-];
+const CHECK_IN: Machine = Machine {
+    start: "draft",
+    steps: &[
+        ("register", &["draft", "returned", "moved_out", "ended"], "registered"),
+        ("confirm", &["registered"], "confirmed"),
+        ("return", &["registered"], "returned"),
+        ("move_out", &["confirmed"], "moved_out"),
+        ("end", &["confirmed", "registered", "returned"], "ended"),
+    ],
+    opposed: &[
+        ("confirm", "return"),
+        ("confirm", "end"),
+        ("move_out", "move_out"),
+        ("move_out", "end"),
+        ("register", "end"),
+    ],
+};
 
-const CHECK_IN: Machine = &[
-    ("register", "registered", &["draft", "returned", "moved_out", "ended"]),
-    ("confirm", "confirmed", &["draft", "registered"]),
-    ("return", "returned", &["registered"]),
-    ("move_out", "moved_out", &["registered", "confirmed"]),
-    ("end", "ended", &["registered", "confirmed"]),
-];
+/// Marks of duplicates, a machine of their own: they cover whatever state the activity is in.
+const MARKS: Machine = Machine {
+    start: "",
+    steps: &[("duplicate", &[""], "duplicate"), ("not_duplicate", &["duplicate"], "")],
+    opposed: &[("duplicate", "duplicate"), ("duplicate", "not_duplicate")],
+};
 
 /// Folds the events of an activity.
 #[must_use]
 pub fn activity(record: &Record) -> Fold {
-    fold(record, ACTIVITY)
+    let marks = fold(record, &MARKS);
+    let fold = fold(record, &ACTIVITY);
+    Fold { opposed: fold.opposed || marks.opposed, duplicate_of: marks.duplicate_of, ..fold }
 }
 
 /// Folds the events of a check-in.
 #[must_use]
 pub fn check_in(record: &Record) -> Fold {
-    fold(record, CHECK_IN)
+    fold(record, &CHECK_IN)
 }
 
-/// An event that took effect, by its id, with the state it leads to.
+/// An event that took effect, with its id and the state it leads to.
 type Step<'a> = (&'a String, &'a Event, &'static str);
 
-fn fold(record: &Record, machine: Machine) -> Fold {
+fn fold(record: &Record, machine: &Machine) -> Fold {
     let mut events: Vec<(&String, &Event)> = record.events.iter().collect();
-    // Operation ids extend the causal order, so an event's past is folded before it.
     events.sort_by_key(|(_, event)| event.op);
-    let mut steps: Vec<Step<'_>> = Vec::new();
+    let mut effective: Vec<Step<'_>> = Vec::new();
+    let mut open: Vec<(Step<'_>, Step<'_>)> = Vec::new();
     for (id, event) in events {
-        let Some((_, to, from)) = machine.iter().find(|(kind, ..)| *kind == event.kind) else { continue };
-        let past: Vec<Step<'_>> = steps.iter().filter(|(id, ..)| event.after.contains(*id)).copied().collect();
-        if from.contains(&settle(&past).0) {
-            steps.push((id, event, to));
+        let Some((_, from, to)) = machine.steps.iter().find(|(kind, ..)| *kind == event.kind) else { continue };
+        let step = (id, event, *to);
+        let against: Vec<Step<'_>> = effective.iter().filter(|one| opposes(machine, one, &step)).copied().collect();
+        if !against.is_empty() {
+            open.extend(against.into_iter().map(|counted| (counted, step)));
+            continue;
+        }
+        let knows = |pair: &(Step<'_>, Step<'_>)| event.after.contains(pair.0.0) && event.after.contains(pair.1.0);
+        let settled: Vec<_> = open.iter().filter(|pair| knows(pair)).copied().collect();
+        let overruled = settled.iter().find(|(_, held)| held.1.kind == event.kind).map(|(counted, _)| counted.0);
+        let state = effective.last().map_or(machine.start, |step| step.2);
+        if overruled.is_none()
+            && !from.contains(&state)
+            && settled.iter().all(|(counted, _)| counted.1.kind != event.kind)
+        {
+            continue;
+        }
+        open.retain(|pair| !knows(pair));
+        if overruled.is_some() || from.contains(&state) {
+            effective.retain(|(id, ..)| Some(*id) != overruled);
+            effective.push(step);
         }
     }
-    let (state, opposed) = settle(&steps);
-    Fold { state, opposed, history: steps.iter().map(|(_, event, to)| (*to, day(event))).collect() }
+    let mut history: Vec<(&'static str, String)> = Vec::new();
+    for (_, event, state) in &effective {
+        let before = history.last().map(|(_, on)| on.clone()).unwrap_or_default();
+        let on = if let Some(Val::Text(on)) = event.parts.get("on") { on.clone() } else { before };
+        history.push((state, on));
+    }
+    let last = effective.last();
+    Fold {
+        state: last.map_or(machine.start, |step| step.2),
+        opposed: !open.is_empty(),
+        history,
+        duplicate_of: last.filter(|step| step.2 == "duplicate").and_then(|step| step.1.parts.get("to").cloned()),
+    }
 }
 
-/// The state that effective events leave, and whether the last ones oppose each other.
-fn settle(steps: &[Step<'_>]) -> (&'static str, bool) {
-    let last: Vec<&Step<'_>> =
-        steps.iter().filter(|(id, ..)| !steps.iter().any(|(_, other, _)| other.after.contains(*id))).collect();
-    let rank = |step: &&Step<'_>| PATH.iter().position(|state| *state == step.2);
-    let Some(lowest) = last.first() else { return ("draft", false) };
-    if last.iter().all(|step| rank(step).is_some()) {
-        return (last.iter().max_by_key(|step| rank(step)).unwrap_or(lowest).2, false);
-    }
-    let opposed = last.iter().any(|step| step.2 != lowest.2 || step.1.parts.get("to") != lowest.1.parts.get("to"));
-    let verified = last.iter().find(|step| matches!(step.2, "verified" | "confirmed"));
-    (verified.unwrap_or(lowest).2, opposed)
+/// Whether two events oppose each other: neither knew the other, and they lead apart; two of a kind by their `to`.
+fn opposes(machine: &Machine, one: &Step<'_>, other: &Step<'_>) -> bool {
+    let concurrent = !other.1.after.contains(one.0) && !one.1.after.contains(other.0);
+    let (a, b) = (one.1.kind.as_str(), other.1.kind.as_str());
+    let listed = machine.opposed.iter().any(|pair| *pair == (a, b) || *pair == (b, a));
+    concurrent && listed && (a != b || one.1.parts.get("to") != other.1.parts.get("to"))
 }
 
-/// The civil date of an event: as typed, else the day of its instant in Asia/Shanghai (domain section 8).
-fn day(event: &Event) -> String {
-    match (event.parts.get("on"), event.parts.get("at")) {
-        (Some(Val::Text(on)), _) => on.clone(),
-        (_, Some(Val::Timestamp(at))) => civil((at + 8 * 3_600_000).div_euclid(86_400_000)),
-        _ => String::new(),
-    }
+/// The civil day of an instant in Asia/Shanghai, as `YYYY-MM-DD` (domain section 8).
+pub(super) fn day(value: Option<&Val>) -> Option<String> {
+    if let Some(Val::Timestamp(at)) = value { Some(civil((at + 8 * 3_600_000).div_euclid(86_400_000))) } else { None }
 }
 
 /// Writes a count of days since 1970-01-01 as `YYYY-MM-DD`, by walking the calendar.
@@ -116,18 +161,4 @@ fn civil(mut days: i64) -> String {
         month += 1;
     }
     format!("{year:04}-{month:02}-{:02}", days + 1)
-}
-
-/// Whether an activity carries a mark that it repeats another, and which: the field, else the last `duplicate` event.
-///
-/// Decided: of concurrent marks and unmarks the lowest operation stands until a person decides.
-pub(super) fn duplicate_of(record: &Record) -> Option<Val> {
-    if let Some(Val::Bytes(other)) = record.fields.get("duplicate_of").and_then(|field| field.shown.clone()) {
-        return Some(Val::Bytes(other));
-    }
-    let marks = record.events.iter().filter(|(_, event)| matches!(event.kind.as_str(), "duplicate" | "not_duplicate"));
-    let marks: Vec<(&String, &Event)> = marks.collect();
-    let last = marks.iter().filter(|(id, _)| !marks.iter().any(|(_, other)| other.after.contains(*id)));
-    let (_, event) = last.min_by_key(|(_, event)| event.op)?;
-    event.parts.get("to").filter(|_| event.kind == "duplicate").cloned()
 }

@@ -6,6 +6,8 @@ use super::*;
 mod cases;
 mod counts;
 
+/// What the common fields hold; 2025-12-31 in Shanghai, still the 30th in UTC.
+const MADE: Val = Val::Timestamp(1_767_110_400_000);
 const RECORD: Id = [7; 16];
 const SCOPE: &str = "community:430103005010";
 
@@ -26,7 +28,7 @@ fn text(text: &str) -> Val {
 
 /// The common fields of a first change and what is added; operation `n` of the change has the counter `n + 1`.
 fn first(more: &[(&str, Val)]) -> Vec<Op> {
-    let common = ["id", "type", "schema_v", "place_code", "created_at", "device"].map(|key| (key, Val::Null));
+    let common = ["id", "type", "schema_v", "place_code", "created_at", "device"].map(|key| (key, MADE));
     common.iter().chain(more).map(|(key, value)| set(key, value.clone(), &[])).collect()
 }
 

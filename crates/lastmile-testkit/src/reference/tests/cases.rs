@@ -107,6 +107,33 @@ fn a_verified_date_stands_until_a_correction_is_accepted() {
 }
 
 #[test]
+fn who_verifies_two_values_leaves_the_choice_and_a_deletion_beside_a_value_is_a_question() {
+    let mut commits = two_edits("beneficiaries", Some(Val::Int(1)), Val::Int(35), Val::Int(20));
+    commits.push(change(3, 4, (&[2, 3], 1, 9), happens(1, "verify", "2025-03-10")).commit(1, 0));
+    let field = the_record(&commits).fields["beneficiaries"].clone();
+    assert_eq!((field.shown, field.conflict, field.correction), (Some(Val::Int(35)), true, false));
+
+    let mut commits = two_edits("beneficiaries", Some(Val::Int(1)), Val::Int(35), Val::Int(20));
+    commits[1].changes[0].body = Body::Ops(vec![delete("beneficiaries", &[(7, 1)])]);
+    let field = the_record(&commits).fields["beneficiaries"].clone();
+    assert_eq!((field.shown, field.values, field.conflict), (Some(Val::Int(20)), vec![Val::Int(20)], true));
+    // Somebody who saw both and only took the value away left nothing to ask.
+    commits.push(change(3, 4, (&[2, 3], 1, 9), vec![delete("beneficiaries", &[(8, 2)])]).commit(1, 0));
+    assert!(!the_record(&commits).fields["beneficiaries"].conflict);
+}
+
+#[test]
+fn a_rejected_correction_is_not_taken_up_by_a_later_verification() {
+    let mut commits = verified_meanwhile();
+    commits.push(change(2, 4, (&[2, 3], 2, 12), happens(3, "reject", "2025-03-10")).commit(2, 2));
+    commits.push(change(1, 5, (&[4], 3, 14), vec![set("category", text("other"), &[])]).commit(3, 3));
+    commits.push(change(2, 6, (&[5], 3, 15), happens(4, "accept", "2025-03-11")).commit(3, 4));
+    let fields = the_record(&commits).fields;
+    assert_eq!((&fields["date"].shown, &fields["category"].shown), (&Some(text("2025-03-05")), &Some(text("other"))));
+    assert!(!fields["date"].correction && !fields["category"].correction);
+}
+
+#[test]
 fn a_value_added_after_verification_waits_as_well() {
     let mut commits = verified_meanwhile();
     commits.push(change(1, 4, (&[2, 3], 3, 12), vec![set("beneficiaries", Val::Int(9), &[])]).commit(3, 3));
@@ -117,7 +144,7 @@ fn a_value_added_after_verification_waits_as_well() {
 #[test]
 fn a_verdict_hides_what_it_names_and_a_later_one_releases_it() {
     let verdict = |hash: u8, deps: &[u8], (start, pred): (u64, &[(u64, u8)]), action: &str| {
-        let mut ops = if deps.is_empty() { first(&named(1, 3, 2, 2)) } else { Vec::new() };
+        let mut ops = if deps.is_empty() { first(&naming(1, 3, 2, 2)) } else { Vec::new() };
         ops.push(set("action", text(action), pred));
         let seq = deps.len() as u64 + 1;
         change(OFFICE, hash, (deps, seq, start), ops).of("verdict", 50).commit(seq, if seq == 1 { 0 } else { 50 })
@@ -133,7 +160,7 @@ fn a_verdict_hides_what_it_names_and_a_later_one_releases_it() {
     assert_eq!(state(&released, 3), State::Applied);
 
     // An office author of another epoch that did not know the first word: quarantine wins.
-    let mut ops = first(&named(1, 3, 2, 2));
+    let mut ops = first(&naming(1, 3, 2, 2));
     ops.push(set("action", text("release"), &[]));
     let mut other = change(98, 60, (&[], 1, 1), ops).of("verdict", 50).commit(1, 0);
     other.office = true;
@@ -142,7 +169,7 @@ fn a_verdict_hides_what_it_names_and_a_later_one_releases_it() {
 }
 
 /// The I fields of a verdict on commits `from` to `to` of an author, the last with this chain hash.
-fn named(author: u8, chain: u8, from: i64, to: i64) -> [(&'static str, Val); 4] {
+fn naming(author: u8, chain: u8, from: i64, to: i64) -> [(&'static str, Val); 4] {
     [
         ("author", Val::Bytes(vec![author; 16])),
         ("from_seq", Val::Int(from)),
@@ -153,7 +180,7 @@ fn named(author: u8, chain: u8, from: i64, to: i64) -> [(&'static str, Val); 4] 
 
 #[test]
 fn a_verdict_counts_from_an_office_author_alone() {
-    let mut ops = first(&named(1, 3, 2, 2));
+    let mut ops = first(&naming(1, 3, 2, 2));
     ops.push(set("action", text("quarantine"), &[]));
     let mut commits = verified_meanwhile();
     commits.push(change(2, 50, (&[], 1, 1), ops).of("verdict", 50).commit(2, 2));
@@ -162,7 +189,7 @@ fn a_verdict_counts_from_an_office_author_alone() {
 
 #[test]
 fn an_invisible_operation_supersedes_nothing_and_hides_nothing_that_a_later_one_replaced() {
-    let mut ops = first(&named(2, 2, 1, 1));
+    let mut ops = first(&naming(2, 2, 1, 1));
     ops.push(set("action", text("quarantine"), &[]));
     let mut commits = vec![
         change(1, 1, (&[], 1, 1), first(&[("note", text("a"))])).commit(1, 0),
@@ -176,18 +203,73 @@ fn an_invisible_operation_supersedes_nothing_and_hides_nothing_that_a_later_one_
 }
 
 #[test]
-fn a_predecessor_that_can_no_longer_be_read_supersedes_nothing() {
-    let middle = || change(2, 2, (&[1], 1, 8), vec![set("note", text("b"), &[(7, 1)])]);
+fn a_predecessor_that_cannot_be_read_still_stands_for_what_it_replaced() {
     for body in [Body::Erased, Body::Unreadable] {
         let commits = [
             change(1, 1, (&[], 1, 1), first(&[("note", text("a"))])).commit(1, 0),
-            middle().body(body).commit(1, 0),
+            change(2, 2, (&[1], 1, 8), vec![set("note", text("b"), &[(7, 1)])]).body(body).commit(1, 0),
             change(3, 4, (&[2], 1, 9), vec![set("note", text("c"), &[(8, 2)])]).commit(1, 0),
         ];
         assert_eq!(state(&commits, 4), State::Applied);
-        let field = the_record(&commits).fields["note"].clone();
-        assert_eq!((field.shown, field.values), (Some(text("c")), vec![text("a"), text("c")]));
+        assert_eq!(the_record(&commits).fields["note"].values, [text("c")]);
+        assert_eq!(the_record(&commits[..2]).fields["note"].values, [text("a")]);
     }
+}
+
+#[test]
+fn a_predecessor_on_another_key_supersedes_nothing() {
+    let commits = [
+        change(1, 1, (&[], 1, 1), first(&[("note", text("a"))])).commit(1, 0),
+        change(2, 2, (&[1], 1, 8), vec![set("venue", text("v"), &[])]).commit(1, 0),
+        change(3, 4, (&[2], 1, 9), vec![set("note", text("c"), &[(8, 2)])]).commit(1, 0),
+    ];
+    assert_eq!(the_record(&commits).fields["note"].values, [text("a"), text("c")]);
+}
+
+#[test]
+fn what_an_author_says_falsely_of_a_change_decides_nothing() {
+    let made = || change(1, 1, (&[], 1, 1), first(&[])).commit(1, 0);
+    let edit = || change(1, 2, (&[1], 2, 7), vec![set("note", text("b"), &[])]).commit(2, 1);
+    let mut lie = change(2, 1, (&[9], 1, 3), Vec::new()).body(Body::Impostor).commit(1, 0);
+    lie.chain = [66; 32];
+    let mut stub = lie.clone();
+    (stub.chain, stub.seq, stub.changes[0].body) = ([67; 32], 2, Body::Erased);
+    let honest = [made(), edit()];
+    let all = [made(), edit(), lie, stub];
+    assert_eq!(the_record(&all), the_record(&honest));
+    let states = ([State::Applied, State::Applied], [State::Opaque, State::Erased]);
+    assert_eq!(([state(&all, 1), state(&all, 2)], [state(&all, 66), state(&all, 67)]), states);
+}
+
+#[test]
+fn a_verdict_on_what_was_verified_reopens_the_case() {
+    let mut commits = verified_meanwhile();
+    assert!(!the_record(&commits).reopened);
+    // The edit was concurrent with the verification: no ancestor of it.
+    let verdict = |hash: u8, chain: u8, seq: i64| {
+        let mut ops = first(&naming(1, chain, seq, seq));
+        ops.push(set("action", text("quarantine"), &[]));
+        change(OFFICE, hash, (&[], 1, 1), ops).of("verdict", hash).commit(u64::from(hash) - 49, hash - 1)
+    };
+    commits.push(verdict(50, 3, 2));
+    assert!(!the_record(&commits).reopened);
+    commits.push(verdict(51, 1, 1));
+    let record = the_record(&commits);
+    assert!(record.reopened && !record.row);
+}
+
+#[test]
+fn a_range_covers_the_branch_that_it_names_and_everything_until_that_is_held() {
+    let step = |hash: u8, dep: u8, seq: u64| {
+        change(1, hash, (&[dep], seq, 5 + seq), vec![set("note", text("n"), &[])]).commit(seq, dep)
+    };
+    let mut ops = first(&naming(1, 4, 2, 3));
+    ops.push(set("action", text("quarantine"), &[]));
+    let office = change(OFFICE, 50, (&[], 1, 1), ops).of("verdict", 50).commit(1, 0);
+    let mut commits = vec![change(1, 1, (&[], 1, 1), first(&[])).commit(1, 0), step(2, 1, 2), step(3, 1, 2), office];
+    assert_eq!([1, 2, 3].map(|hash| state(&commits, hash)), [State::Applied, State::Quarantined, State::Quarantined]);
+    commits.push(step(4, 2, 3));
+    assert_eq!([2, 3, 4].map(|hash| state(&commits, hash)), [State::Quarantined, State::Applied, State::Quarantined]);
 }
 
 #[test]
@@ -229,29 +311,30 @@ fn branches_of_one_author_are_told_apart_by_the_hash() {
     commits.push(change(2, 6, (&[4, 5], 1, 8), vec![set("note", text("both"), &[(7, 1)])]).commit(1, 0));
     assert_eq!(the_record(&commits).fields["note"].values, [text("both")]);
     // A verdict on one branch leaves the other.
-    let mut ops = first(&named(1, 5, 2, 2));
+    let mut ops = first(&naming(1, 5, 2, 2));
     ops.push(set("action", text("quarantine"), &[]));
     commits.push(change(OFFICE, 50, (&[], 1, 1), ops).of("verdict", 50).commit(1, 0));
     assert_eq!((state(&commits, 5), state(&commits, 4)), (State::Quarantined, State::Applied));
 }
 
 #[test]
-fn confirmation_beside_a_return_is_opposed_and_stands() {
-    let register = || happens(1, "register", "2025-01-02");
-    let start = first(&[("person", Val::Null), ("community", Val::Null)]);
-    let begin: Vec<Op> = start.into_iter().chain(register()).collect();
-    let commits = [
+fn confirmation_beside_a_return_is_opposed_until_somebody_who_knows_both_decides() {
+    let mut begin = first(&[("person", Val::Null), ("community", Val::Null)]);
+    begin.extend(happens(1, "register", "2025-01-02"));
+    let mut commits = vec![
         change(1, 1, (&[], 1, 1), begin).of("check_in", 3).commit(1, 0),
         change(1, 2, (&[1], 2, 11), happens(2, "return", "2025-01-03")).of("check_in", 3).commit(2, 1),
         change(2, 3, (&[1], 1, 11), happens(3, "confirm", "2025-01-04")).of("check_in", 3).commit(1, 0),
     ];
-    let fold = check_in(&the_record(&commits));
-    assert_eq!((fold.state, fold.opposed), ("confirmed", true));
     let day = |state, on: &str| (state, on.to_owned());
-    assert_eq!(
-        fold.history,
-        [day("registered", "2025-01-02"), day("returned", "2025-01-03"), day("confirmed", "2025-01-04")]
-    );
+    let fold = check_in(&the_record(&commits));
+    assert_eq!((fold.state, fold.opposed), ("returned", true));
+    assert_eq!(fold.history, [day("registered", "2025-01-02"), day("returned", "2025-01-03")]);
+
+    commits.push(change(2, 4, (&[2, 3], 2, 13), happens(4, "confirm", "2025-01-05")).of("check_in", 3).commit(2, 3));
+    let fold = check_in(&the_record(&commits));
+    assert_eq!((fold.state, fold.opposed), ("confirmed", false));
+    assert_eq!(fold.history, [day("registered", "2025-01-02"), day("confirmed", "2025-01-05")]);
 }
 
 #[test]

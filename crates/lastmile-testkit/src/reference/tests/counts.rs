@@ -164,7 +164,9 @@ fn who_left_is_off_the_books_and_who_waits_is_pending() {
     let mut office = Office::default();
     office.person(31, "01");
     office.person(32, "01");
-    office.checks_in(SCOPE, (51, 31), &[("confirm", "2024-05-02"), ("end", "2025-12-31")]);
+    office.checks_in(SCOPE, (51, 31), &[("register", "2024-05-01"), ("confirm", "2024-05-02"), ("end", "2025-12-31")]);
     office.checks_in(SCOPE, (52, 32), &[("register", "2025-12-31")]);
     assert_eq!((office.figures().members, office.figures().ever), (figure(0, 1), figure(1, 2)));
+    let eve = figures(&evaluate(&office.0, &letters()), "4301", "2025-01-01", "2025-12-30");
+    assert_eq!((eve.members, eve.ever), (figure(1, 1), figure(1, 1)));
 }
