@@ -2,7 +2,7 @@
 
 use lastmile_crdt::{Action, Change, Op, OpId, encode};
 use lastmile_log::sha256;
-use lastmile_model::{AuthorId, ChangeHash, Value};
+use lastmile_model::{AuthorId, Value};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
@@ -442,9 +442,4 @@ pub fn mutate_meaning(change: &mut Change, others: &[Change], rng: &mut Random) 
     }
     let mut keys = std::collections::BTreeSet::new();
     change.ops.retain(|op| keys.insert(op.key.clone()));
-}
-
-/// The hash of bytes as they would be named, right or wrong.
-pub fn hash_of(bytes: &[u8]) -> ChangeHash {
-    lastmile_log::body_hash(bytes)
 }

@@ -5,12 +5,22 @@
 #![expect(clippy::cast_possible_truncation, reason = "a test cuts numbers into bytes on purpose")]
 
 mod change_form;
+mod commits;
 mod cost;
+mod frames;
 mod mutate;
 mod oracle;
 mod run;
 mod tally;
 mod targets;
+mod world;
+
+#[path = "../../crates/lastmile-store/tests/laws/kept.rs"]
+#[expect(dead_code, reason = "shared with the store's tests, which use more of it")]
+mod kept;
+#[path = "../../crates/lastmile-store/tests/support/mod.rs"]
+#[expect(dead_code, reason = "shared with the store's tests, which use more of it")]
+mod support;
 
 use run::{Summary, Target};
 
@@ -35,6 +45,13 @@ macro_rules! targets {
 targets! {
     change: 100_000,
     history: 20_000,
+    batch: 40_000,
+    statement: 40_000,
+    invite: 40_000,
+    frame: 100_000,
+    request: 40_000,
+    session: 5_000,
+    store: 5_000,
 }
 
 /// Holds a target to how deep its inputs get: a fuzzer that is turned away at the door proves nothing.

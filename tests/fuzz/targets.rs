@@ -1,4 +1,11 @@
 //! The targets: each has `run`, which panics when a law breaks, `seeds` and `mutate`.
 
+pub mod batch;
 pub mod change;
+pub mod frame;
 pub mod history;
+pub mod invite;
+pub mod request;
+pub mod session;
+pub mod statement;
+pub mod store;
