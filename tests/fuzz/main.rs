@@ -45,13 +45,18 @@ macro_rules! targets {
 targets! {
     change: 100_000,
     history: 20_000,
-    batch: 40_000,
+    batch: 10_000,
     statement: 40_000,
     invite: 40_000,
     frame: 100_000,
     request: 40_000,
     session: 5_000,
     store: 5_000,
+    word: 100_000,
+    entry: 100_000,
+    catalogue: 5_000,
+    export: 20_000,
+    roster: 10_000,
 }
 
 /// Holds a target to how deep its inputs get: a fuzzer that is turned away at the door proves nothing.

@@ -98,6 +98,9 @@ pub fn run(target: &Target) -> Summary {
         return Summary { inputs: 0, reached: tally::take() };
     }
     let start = Instant::now();
+    for (number, bytes) in (target.seeds)().iter().enumerate() {
+        one(target, bytes, &format!("seed input {number}"), &mut worst);
+    }
     for (path, bytes) in &files {
         one(target, bytes, &path.file_name().unwrap().to_string_lossy(), &mut worst);
     }
@@ -152,7 +155,7 @@ fn one(target: &Target, data: &[u8], name: &str, worst: &mut Worst) {
                 std::fs::write(&path, data).unwrap();
                 path.display().to_string()
             };
-            let replay = name.strip_prefix("seed ").map_or_else(String::new, |seed| {
+            let replay = name.strip_prefix("seed ").filter(|seed| !seed.starts_with('i')).map_or_else(String::new, |seed| {
                 format!("LASTMILE_SEED={}:{seed} ", target.name)
             });
             panic!(

@@ -38,7 +38,7 @@ fn incoming(part: &[u8]) -> Option<(Incoming, ViewMode)> {
 
 fn feed(store: &mut Store, parts: &[Vec<u8>]) {
     for (incoming, mode) in parts.iter().filter_map(|part| incoming(part)) {
-        let outcomes = cost::of(|| store.ingest(vec![incoming], mode, Durability::Full)).unwrap();
+        let outcomes = cost::within(cost::MAX_STORED_BYTES, || store.ingest(vec![incoming], mode, Durability::Full)).unwrap();
         tally::note(match outcomes[0].fate {
             Fate::Appended { .. } => "appended",
             Fate::Held => "held",
@@ -93,7 +93,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let mut backwards = pieces(3, &[0, 1, 2, 3]);
     backwards.reverse();
     let whole = commits::AUTHORS.iter().flat_map(|by| pieces(*by, &[0, 3])).collect();
-    vec![input(0, pieces(2, &[0, 3])), input(1, pieces(3, &[0, 1, 3])), input(0, backwards), input(1, whole)]
+    let mut seeds =
+        vec![input(0, pieces(2, &[0, 3])), input(1, pieces(3, &[0, 1, 3])), input(0, backwards), input(1, whole)];
+    seeds.extend(super::batch::bombs().into_iter().map(|bomb| input(0, vec![[vec![0], bomb].concat()])));
+    seeds
 }
 
 /// Mutates commits of a batch, how it is sealed, or the order.
