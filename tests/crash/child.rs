@@ -24,6 +24,8 @@ pub const ADDRESS: &str = "LASTMILE_CHILD_ADDRESS";
 pub const SAVES: &str = "LASTMILE_CHILD_SAVES";
 /// The longest pause between two saves, in milliseconds.
 pub const PAUSE: &str = "LASTMILE_CHILD_PAUSE";
+/// In how many of a hundred saves a device changes an old record.
+pub const EDITS: &str = "LASTMILE_CHILD_EDITS";
 /// How long a request may stand still, in milliseconds.
 pub const TIMEOUT: &str = "LASTMILE_CHILD_TIMEOUT";
 /// How often a request may fail before a device that tries by hand gives up.
@@ -122,12 +124,13 @@ fn tell_uploads(replica: &Replica, saved: &AtomicU64) {
 fn save_on(replica: &Replica, saved: &AtomicU64, failed: impl Fn(u64, ClientError)) {
     let seed = crate::number(SEED, 0);
     let (most, pause) = (crate::number(SAVES, u64::MAX), crate::number(PAUSE, 10));
+    let edits = crate::number(EDITS, 25);
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     let mut known: Vec<RecordId> = Vec::new();
     for number in 0..most {
         let mut draft = replica.draft(None);
         let mut made: Vec<(RecordId, String)> = Vec::new();
-        if !known.is_empty() && rng.random_ratio(1, 4) {
+        if !known.is_empty() && rng.random_range(0..100) < edits {
             let (id, title) = (known[rng.random_range(0..known.len())], format!("{seed}.{number}"));
             let values = vec![("title".to_owned(), title.as_str().into())];
             draft.edit("activity", id, Entry { values, ..Entry::default() }).unwrap();

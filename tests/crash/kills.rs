@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use lastmile_model::planted::VARIABLE;
+
+use crate::child::EDITS;
 use crate::ground::{Ground, digest, relay_digest, scope, settle, wait};
 use crate::ledger::{Ledger, Said, checked, reader, titles};
 use crate::process::Process;
@@ -244,4 +247,32 @@ fn what_was_printed_survives_kill_9() {
         sums.authors,
         began.elapsed().as_secs_f64()
     ));
+}
+
+/// Runs with a fault in the relay or in the devices until it shows.
+fn caught(name: &'static str, in_relay: bool) {
+    let began = Instant::now();
+    let (with, without) = ([(VARIABLE, name), (EDITS, "0")], [(EDITS, "0")]);
+    let (relay, device): (&[_], &[_]) = if in_relay { (&with, &without) } else { (&without, &with) };
+    match part(97, OF_A_PART, relay, device) {
+        Err(Violation { round, what }) => {
+            crate::say(&format!("{name}: caught in {:.1} s, round {round}: {what}", began.elapsed().as_secs_f64()));
+        }
+        Ok(sums) => panic!("{name} was not caught in {OF_A_PART} rounds: {sums:?}"),
+    }
+}
+
+#[test]
+fn a_relay_that_receipts_before_it_commits_is_caught() {
+    caught("answer-before-commit", true);
+}
+
+#[test]
+fn a_device_that_says_saved_before_it_commits_is_caught() {
+    caught("answer-before-commit", false);
+}
+
+#[test]
+fn a_device_that_says_uploaded_without_a_receipt_is_caught() {
+    caught("uploaded-without-receipt", false);
 }

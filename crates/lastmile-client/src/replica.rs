@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lastmile_log::{AuthorKey, Deployment, Vector, hlc, seal_value};
-use lastmile_model::{AuthorId, Catalogue, RecordId, RecordType, Scope, ScopeKind};
+use lastmile_model::{AuthorId, Catalogue, RecordId, RecordType, Scope, ScopeKind, planted};
 use lastmile_protocol::{Carrier as CarrierKind, Role, Session, SessionConfig};
 use lastmile_store::sqlite::{OpenOptions, open};
 use lastmile_store::{Durability, FullRecord, NewCommit, Reader, Saved, Store, StoreError, Touched, Unsent};
@@ -345,6 +345,9 @@ impl Replica {
                 unsent.commits = unsent.commits.saturating_add(of_author.commits);
                 unsent.changes = unsent.changes.saturating_add(of_author.changes);
             }
+        }
+        if planted!("uploaded-without-receipt") && self.progress.borrow().sent > 0 {
+            unsent = Unsent::default();
         }
         let mut status = lock(&self.status).clone();
         status.unsent_commits = unsent.commits;
