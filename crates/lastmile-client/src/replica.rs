@@ -138,12 +138,9 @@ impl Replica {
             let (scope, author, why) = (log.scope, log.author, log.why);
             tracing::error!(%scope, %author, why, "the views cannot follow a log; run `lastmile check`");
         }
-        let inside = store.setting(MARK)?;
-        let restored = inside != place.mark() || inside.is_none();
+        let restored = !place.is_marked_by(store.setting(MARK)?.as_deref());
         let key = if restored { succeed(&place, &mut store, &key, &deployment, options.clock.as_ref())? } else { key };
-        let mark = new_mark(options.clock.as_ref())?;
-        store.set_setting(MARK, mark.as_bytes())?;
-        place.keep_mark(&mark)?;
+        rotate_mark(&mut store, &place, options.clock.as_ref())?;
         let relay = String::from_utf8(store.setting(RELAY)?.ok_or_else(no_replica)?).map_err(|_| no_replica())?;
         Self::assemble(place, options, catalogue, key, deployment, store, relay)
     }
@@ -423,12 +420,20 @@ impl Replica {
             store.seal(&self.key, scope)?;
         }
         if !*lock(&self.restored) {
-            let mark = new_mark(self.options.clock.as_ref())?;
-            store.set_setting(MARK, mark.as_bytes())?;
-            self.folder.keep_mark(&mark)?;
+            rotate_mark(&mut store, &self.folder, self.options.clock.as_ref())?;
         }
         Ok(())
     }
+}
+
+/// Writes a new mark into the file and beside it. The file keeps the one beside it as well, so that an end between the two, by a crash
+/// or for want of room, looks like neither a copy nor a restoration: a file that is older than its mark has neither.
+fn rotate_mark(store: &mut Store, place: &Folder, clock: &dyn Clock) -> Result<(), ClientError> {
+    let mark = new_mark(clock)?;
+    let mut inside = mark.clone().into_bytes();
+    inside.extend(place.mark().into_iter().flat_map(|before| [b" ".to_vec(), before].concat()));
+    store.set_setting(MARK, &inside)?;
+    place.keep_mark(&mark)
 }
 
 pub(crate) fn session_error(error: lastmile_protocol::DriveError<StoreError>) -> ClientError {
