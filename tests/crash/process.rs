@@ -119,6 +119,11 @@ impl Process {
         (rest, self.child.wait().unwrap())
     }
 
+    /// Whether the child has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// What the child said on stderr.
     pub fn complaints(&self) -> String {
         std::fs::read_to_string(&self.errors).unwrap_or_default()
