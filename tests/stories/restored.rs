@@ -312,17 +312,18 @@ async fn two_copies_meet_each_other_before_the_relay() {
 }
 
 #[tokio::test]
-async fn a_crash_between_the_two_marks_costs_a_new_author_and_nothing_else() {
+async fn a_crash_between_the_two_marks_changes_nothing() {
     let field = Field::new().await;
     let (before, _, _, _two) = with_unsent(&field).await;
-    // The mark in the file was rotated, the one beside it not yet.
     let mark = field.path("one").join("mark");
-    let outside = std::fs::read(&mark).unwrap();
-    drop(Replica::open(&field.path("one"), ReplicaOptions::default()).unwrap());
-    std::fs::write(&mark, outside).unwrap();
+    for _ in 0..3 {
+        // The mark in the file was rotated, the one beside it not yet.
+        let outside = std::fs::read(&mark).unwrap();
+        drop(Replica::open(&field.path("one"), ReplicaOptions::default()).unwrap());
+        std::fs::write(&mark, outside).unwrap();
+    }
     let one = field.open("one");
-    assert!(follows(&one, before));
-    assert_eq!(unsent(&one), 1);
+    assert_eq!((one.author(), unsent(&one)), (before, 1));
     settle(&one).await;
     assert_eq!((unsent(&one), digest(&one)), (0, field.digest().await));
 }

@@ -101,6 +101,12 @@ impl Folder {
         std::fs::read(self.mark_file()).ok()
     }
 
+    /// Whether the mark outside is one of those inside the replica's file: the last, and the one it was to replace.
+    pub(crate) fn is_marked_by(&self, inside: Option<&[u8]>) -> bool {
+        let (Some(inside), Some(outside)) = (inside, self.mark()) else { return false };
+        inside.split(|byte| *byte == b' ').any(|mark| mark == outside)
+    }
+
     /// Writes the mark outside the replica's file.
     pub(crate) fn keep_mark(&self, mark: &str) -> Result<(), ClientError> {
         self.replace(&self.mark_file(), mark)

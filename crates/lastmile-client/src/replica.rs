@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lastmile_log::{AuthorKey, Deployment, Vector, hlc, seal_value};
-use lastmile_model::{AuthorId, Catalogue, RecordId, RecordType, Scope, ScopeKind};
+use lastmile_model::{AuthorId, Catalogue, RecordId, RecordType, Scope, ScopeKind, planted};
 use lastmile_protocol::{Carrier as CarrierKind, Role, Session, SessionConfig};
 use lastmile_store::sqlite::{OpenOptions, open};
 use lastmile_store::{Durability, FullRecord, NewCommit, Reader, Saved, Store, StoreError, Touched, Unsent};
@@ -138,12 +138,9 @@ impl Replica {
             let (scope, author, why) = (log.scope, log.author, log.why);
             tracing::error!(%scope, %author, why, "the views cannot follow a log; run `lastmile check`");
         }
-        let inside = store.setting(MARK)?;
-        let restored = inside != place.mark() || inside.is_none();
+        let restored = !place.is_marked_by(store.setting(MARK)?.as_deref());
         let key = if restored { succeed(&place, &mut store, &key, &deployment, options.clock.as_ref())? } else { key };
-        let mark = new_mark(options.clock.as_ref())?;
-        store.set_setting(MARK, mark.as_bytes())?;
-        place.keep_mark(&mark)?;
+        rotate_mark(&mut store, &place, options.clock.as_ref())?;
         let relay = String::from_utf8(store.setting(RELAY)?.ok_or_else(no_replica)?).map_err(|_| no_replica())?;
         Self::assemble(place, options, catalogue, key, deployment, store, relay)
     }
@@ -346,6 +343,9 @@ impl Replica {
                 unsent.changes = unsent.changes.saturating_add(of_author.changes);
             }
         }
+        if planted!("uploaded-without-receipt") && self.progress.borrow().sent > 0 {
+            unsent = Unsent::default();
+        }
         let mut status = lock(&self.status).clone();
         status.unsent_commits = unsent.commits;
         status.unsent_changes = unsent.changes;
@@ -420,12 +420,20 @@ impl Replica {
             store.seal(&self.key, scope)?;
         }
         if !*lock(&self.restored) {
-            let mark = new_mark(self.options.clock.as_ref())?;
-            store.set_setting(MARK, mark.as_bytes())?;
-            self.folder.keep_mark(&mark)?;
+            rotate_mark(&mut store, &self.folder, self.options.clock.as_ref())?;
         }
         Ok(())
     }
+}
+
+/// Writes a new mark into the file and beside it. The file keeps the one beside it as well, so that an end between the two, by a crash
+/// or for want of room, looks like neither a copy nor a restoration: a file that is older than its mark has neither.
+fn rotate_mark(store: &mut Store, place: &Folder, clock: &dyn Clock) -> Result<(), ClientError> {
+    let mark = new_mark(clock)?;
+    let mut inside = mark.clone().into_bytes();
+    inside.extend(place.mark().into_iter().flat_map(|before| [b" ".to_vec(), before].concat()));
+    store.set_setting(MARK, &inside)?;
+    place.keep_mark(&mark)
 }
 
 pub(crate) fn session_error(error: lastmile_protocol::DriveError<StoreError>) -> ClientError {

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lastmile_model::{AuthorId, Catalogue, RecordId, Scope};
+use lastmile_model::{AuthorId, Catalogue, RecordId, Scope, planted};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
@@ -133,6 +133,9 @@ impl Storage for SqliteStorage {
     }
 
     fn begin(&mut self, durability: Durability) -> Result<(), StoreError> {
+        if planted!("answer-before-commit") && !self.connection.is_autocommit() {
+            return Ok(());
+        }
         let relaxed = durability == Durability::Refetchable;
         if relaxed != self.relaxed {
             self.batch(
@@ -146,6 +149,9 @@ impl Storage for SqliteStorage {
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
+        if planted!("answer-before-commit") && !self.connection.total_changes().is_multiple_of(8) {
+            return Ok(());
+        }
         let result = self.run("committing", "COMMIT", []).map(drop);
         if result.is_err() {
             self.rollback();
