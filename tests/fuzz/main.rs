@@ -68,6 +68,10 @@ fn expect(name: &str, summary: &Summary) {
     };
     for (stage, percent) in floors {
         let reached = summary.reached.get(stage).copied().unwrap_or_default();
-        assert!(reached * 100 >= summary.inputs * percent, "{name}: only {reached} of {} inputs: {stage}", summary.inputs);
+        assert!(
+            reached * 100 >= summary.inputs * percent,
+            "{name}: only {reached} of {} inputs: {stage}",
+            summary.inputs
+        );
     }
 }

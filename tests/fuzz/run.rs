@@ -128,7 +128,8 @@ pub fn run(target: &Target) -> Summary {
 }
 
 fn one(target: &Target, data: &[u8], name: &str, worst: &mut Worst) {
-    let limit = if cfg!(debug_assertions) || std::env::var_os("LASTMILE_FUZZ").is_none() { MAX_CPU * 10 } else { MAX_CPU };
+    let limit =
+        if cfg!(debug_assertions) || std::env::var_os("LASTMILE_FUZZ").is_none() { MAX_CPU * 10 } else { MAX_CPU };
     let ran = catch_unwind(AssertUnwindSafe(|| {
         (target.run)(data);
         let cost = cost::take();
@@ -155,9 +156,10 @@ fn one(target: &Target, data: &[u8], name: &str, worst: &mut Worst) {
                 std::fs::write(&path, data).unwrap();
                 path.display().to_string()
             };
-            let replay = name.strip_prefix("seed ").filter(|seed| !seed.starts_with('i')).map_or_else(String::new, |seed| {
-                format!("LASTMILE_SEED={}:{seed} ", target.name)
-            });
+            let replay = name
+                .strip_prefix("seed ")
+                .filter(|seed| !seed.starts_with('i'))
+                .map_or_else(String::new, |seed| format!("LASTMILE_SEED={}:{seed} ", target.name));
             panic!(
                 "target {}, {name}: a law broke with these {} bytes: {shown}\nreplay with: {replay}cargo test --locked -p lastmile-tests --test fuzz -- {} --nocapture",
                 target.name,

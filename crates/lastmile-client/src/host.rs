@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lastmile_log::{AuthorKey, Certificate, Entry, Receipt, Segment, Vector};
-use lastmile_model::{AuthorId, Scope};
+use lastmile_model::{AuthorId, Scope, planted};
 use lastmile_protocol::frame::ErrorFrame;
 use lastmile_protocol::{
     Access, BatchOutcome, Code, Host, LocalScope, Notice, OutgoingBatch, ReadRequest, ReceiptWant, SegmentPositions,
@@ -22,6 +22,8 @@ pub struct Learnt {
     pub epoch: Option<AuthorId>,
     /// The epoch that a relay says it has, which refused the one known here; to be believed by its certificates alone.
     pub told_epoch: Option<AuthorId>,
+    /// The relay's time, when it refused a request because the clocks are too far apart.
+    pub told_time: Option<i64>,
     /// Whether a peer holds more of this device's own log than the device: it was restored or copied.
     pub own_log_ahead: bool,
     /// Logs that part.
@@ -45,6 +47,9 @@ impl Learnt {
     fn note_refusal(&mut self, error: &ErrorFrame) {
         if error.code == Code::WrongEpoch {
             self.told_epoch = error.arguments.first().and_then(|text| text.parse().ok());
+        }
+        if error.code == Code::WrongClock {
+            self.told_time = error.arguments.first().and_then(|text| text.parse().ok());
         }
         let refusal = Refusal {
             code: error.code,
@@ -148,7 +153,8 @@ impl Host for StoreHost<'_> {
             request.batches.iter().map(|batch| (batch.scope.clone(), batch.author)).collect();
         let incoming =
             request.batches.into_iter().map(|batch| Incoming { packed: batch.packed, seals: batch.seals }).collect();
-        let outcomes = self.store.ingest_meant(incoming, &meant, ViewMode::Now, self.durability)?;
+        let mode = if planted!("late-views") { ViewMode::Later } else { ViewMode::Now };
+        let outcomes = self.store.ingest_meant(incoming, &meant, mode, self.durability)?;
         self.learnt.news |= outcomes.iter().any(|outcome| matches!(outcome.fate, Fate::Appended { .. }));
         let outcomes = outcomes.iter().map(|outcome| outcome_for(self.store, outcome)).collect();
         let mut vectors: BTreeMap<Scope, Vector> = BTreeMap::new();

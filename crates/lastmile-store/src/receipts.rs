@@ -3,7 +3,7 @@
 //! A receipt speaks of everything up to its commit, so of each branch the highest is kept and no other.
 
 use lastmile_log::{Receipt, Vector};
-use lastmile_model::{AuthorId, ChainHash, Scope};
+use lastmile_model::{AuthorId, ChainHash, Scope, planted};
 
 use crate::StoreError;
 use crate::index::Piece;
@@ -50,14 +50,16 @@ impl Store {
         let valid: Vec<&Receipt> = receipts
             .iter()
             .filter(|receipt| {
-                trust.is_office(receipt.epoch)
-                    && trust.public_key(receipt.epoch).is_some_and(|public| receipt.verify(&public, &deployment))
+                planted!("unchecked-receipt")
+                    || trust.is_office(receipt.epoch)
+                        && trust.public_key(receipt.epoch).is_some_and(|public| receipt.verify(&public, &deployment))
             })
             .collect();
         if valid.is_empty() {
             return Ok(0);
         }
-        self.transaction(Durability::Full, |store| {
+        let durability = if planted!("receipt-in-the-air") { Durability::Refetchable } else { Durability::Full };
+        self.transaction(durability, |store| {
             for receipt in &valid {
                 let Some(scope) = store.index.scope_no(&receipt.scope) else { continue };
                 store.keep_receipt(&StoredReceipt {
@@ -121,7 +123,7 @@ impl Store {
         let mut vector = Vector::default();
         let (Some(no), Some(epoch)) = (self.index.scope_no(scope), self.epoch()?) else { return Ok(vector) };
         let mut receipts = self.storage.receipts(Some(no))?;
-        receipts.retain(|receipt| receipt.epoch == epoch);
+        receipts.retain(|receipt| receipt.epoch == epoch || planted!("any-epoch"));
         // From the highest down: the first that stands on a piece says all there is to say.
         receipts.sort_by_key(|receipt| std::cmp::Reverse(receipt.seq));
         for piece in self.index.pieces_of_scope(no) {
@@ -174,6 +176,9 @@ impl Store {
     /// When the storage fails or what it holds does not verify.
     pub fn unsent(&mut self, author: AuthorId) -> Result<Unsent, StoreError> {
         let mut unsent = Unsent::default();
+        if planted!("forgotten-outbox") {
+            return Ok(unsent);
+        }
         let scopes: Vec<(u32, Scope)> = self.index.scopes.iter().map(|(no, scope)| (*no, scope.clone())).collect();
         for (no, scope) in scopes {
             let receipted = self.receipted(&scope)?;

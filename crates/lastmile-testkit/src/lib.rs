@@ -28,6 +28,8 @@ mod identity;
 pub mod mix;
 mod names;
 pub mod reference;
+#[cfg(feature = "simulator")]
+pub mod sim;
 mod words;
 
 pub use acceptance::{CommunityWork, Dataset, Ledger, LedgerBuilder, Plan, Scale, Settings, generate};

@@ -34,7 +34,8 @@ pub fn run(data: &[u8]) {
 
 fn field(record_type: &RecordType, number: usize, text: &str, ctx: &CheckContext<'_>) {
     let field = &record_type.fields[number % record_type.fields.len()];
-    for element in [input::add(record_type, &field.name, text, ctx), input::remove(record_type, &field.name, text, ctx)] {
+    for element in [input::add(record_type, &field.name, text, ctx), input::remove(record_type, &field.name, text, ctx)]
+    {
         if let Ok(Entered::Set { key, value }) = element {
             assert!(key.starts_with(&field.name) && value == Value::Bool(true));
             tally::note("an element");
@@ -51,7 +52,12 @@ fn field(record_type: &RecordType, number: usize, text: &str, ctx: &CheckContext
             _ => return,
         };
         let again = input::enter(record_type, &field.name, &shown, ctx);
-        assert_eq!(again, Ok(vec![Entered::Set { key: key.clone(), value: value.clone() }]), "{}: {text:?}", field.name);
+        assert_eq!(
+            again,
+            Ok(vec![Entered::Set { key: key.clone(), value: value.clone() }]),
+            "{}: {text:?}",
+            field.name
+        );
         tally::note("reads again as the same");
     }
     let entry = Entry::from(entered);
@@ -64,9 +70,9 @@ fn event(record_type: &RecordType, number: usize, text: &str, ctx: &CheckContext
         record_type.fields.iter().flat_map(|field| &field.events).map(|event| event.kind.as_str()).collect();
     let kind = if kinds.is_empty() { text } else { kinds[number % kinds.len()] };
     let pieces: Vec<&str> = text.split('\u{1f}').collect();
-    let parts: Vec<(&str, &str)> =
-        ["on", "why", "of", "to", "x"].into_iter().zip(pieces.iter().copied()).collect();
-    if let Ok(values) = input::event(record_type, kind, &parts, Uuid::from_bytes([4; 16]), 1_764_000_000_000, None, ctx) {
+    let parts: Vec<(&str, &str)> = ["on", "why", "of", "to", "x"].into_iter().zip(pieces.iter().copied()).collect();
+    if let Ok(values) = input::event(record_type, kind, &parts, Uuid::from_bytes([4; 16]), 1_764_000_000_000, None, ctx)
+    {
         tally::note("an event");
         let _ = validate_edit(record_type, &values, &[], &|_| None, ctx);
     }
@@ -97,15 +103,33 @@ fn objects() -> Vec<String> {
         OfficeCommand::Confirm { which: lastmile_relay::Selection::All, on: Some("2026-03-05".to_owned()) },
     ];
     let mut all: Vec<String> = commands.iter().map(|command| serde_json::to_string(command).unwrap()).collect();
-    all.push(r#"{"title":"清洁日","category":"01","date":"2026-03-05","beneficiaries":20,"tags":["a","b"],"note":null}"#.to_owned());
+    all.push(
+        r#"{"title":"清洁日","category":"01","date":"2026-03-05","beneficiaries":20,"tags":["a","b"],"note":null}"#
+            .to_owned(),
+    );
     all
 }
 
 /// A few texts for each field of each type.
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
-    let texts = ["清洁日", "2026-03-05", "1980-05", "09:30", "12.50", "true", "430103005010", "13800138000", "20", "01",
-        "990101198001010013", "0193d5f0-0000-7000-8000-000000000001", "a，b、c", "", "2026-03-05\u{1f}why\u{1f}x"];
+    let texts = [
+        "清洁日",
+        "2026-03-05",
+        "1980-05",
+        "09:30",
+        "12.50",
+        "true",
+        "430103005010",
+        "13800138000",
+        "20",
+        "01",
+        "990101198001010013",
+        "0193d5f0-0000-7000-8000-000000000001",
+        "a，b、c",
+        "",
+        "2026-03-05\u{1f}why\u{1f}x",
+    ];
     for (type_no, record_type) in Catalogue::builtin().types().iter().enumerate() {
         for field_no in 0..record_type.fields.len() {
             let text = texts[(type_no * 7 + field_no) % texts.len()];
