@@ -95,14 +95,13 @@ pub fn local_scopes(
         let receipted = store.receipted(&scope)?;
         let mut one = LocalScope::new(scope.clone(), store.vector(&scope));
         one.pending = store.pending_heads(&scope)?;
-        let highest = |vector: &Vector, author: AuthorId| {
-            vector.entries().filter(|entry| entry.segment.author == author).map(|entry| entry.seq).max().unwrap_or(0)
-        };
-        one.receipted = own.first().map_or(0, |author| highest(&receipted, *author));
+        one.receipted = own.first().map_or(Ok(0), |author| store.own_receipted(&scope, *author))?;
         // A hello asks for receipts of the speaker's own log alone. What it wrote as another author is offered until there is
         // a receipt, even if the peer is known to hold it.
-        let mut former = own.iter().skip(1).copied();
-        let owed = former.any(|author| highest(&one.vector, author) > highest(&receipted, author));
+        let mut owed = false;
+        for former in own.iter().skip(1) {
+            owed = owed || store.unsent(*former)?.commits > 0;
+        }
         one.peer_has = Some(peer.get(&scope).filter(|_| !owed).cloned().unwrap_or(receipted));
         local.push(one);
     }

@@ -170,6 +170,34 @@ impl Store {
         Ok(None)
     }
 
+    /// The strands that an author wrote here, with their first and last numbers. Branches of the same author were made by copies of
+    /// this device and came from elsewhere.
+    fn own_strands(&self, scope: u32, author: AuthorId) -> Vec<(u32, u64, u64)> {
+        let own = self.index.strands_of(scope, author).filter(|strand| strand.parent.is_none());
+        own.map(|strand| (strand.no, strand.first, strand.head)).collect()
+    }
+
+    /// Up to which commit a strand is receipted; 0 for none of it.
+    fn receipted_on(&self, strand: u32, receipted: &Vector) -> Result<u64, StoreError> {
+        let pieces = self.index.pieces(self.index.strand(strand)?);
+        Ok(pieces.iter().filter_map(|piece| receipted.get(&piece.segment)).map(|(seq, _)| seq).max().unwrap_or(0))
+    }
+
+    /// Up to which commit what an author wrote here is receipted by the current epoch, whatever there is for the logs of its copies.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn own_receipted(&mut self, scope: &Scope, author: AuthorId) -> Result<u64, StoreError> {
+        let Some(no) = self.index.scope_no(scope) else { return Ok(0) };
+        let receipted = self.receipted(scope)?;
+        let mut lowest = None;
+        for (strand, ..) in self.own_strands(no, author) {
+            let done = self.receipted_on(strand, &receipted)?;
+            lowest = Some(lowest.map_or(done, |lowest: u64| lowest.min(done)));
+        }
+        Ok(lowest.unwrap_or(0))
+    }
+
     /// What of an author's own work is not receipted by the current epoch.
     ///
     /// # Errors
@@ -182,13 +210,9 @@ impl Store {
         let scopes: Vec<(u32, Scope)> = self.index.scopes.iter().map(|(no, scope)| (*no, scope.clone())).collect();
         for (no, scope) in scopes {
             let receipted = self.receipted(&scope)?;
-            // Branches of the same author were made by copies of this device and came from elsewhere.
-            let own = self.index.strands_of(no, author).filter(|strand| strand.parent.is_none());
-            let strands: Vec<(u32, u64, u64)> = own.map(|strand| (strand.no, strand.first, strand.head)).collect();
-            for (strand, first, head) in strands {
-                let pieces = self.index.pieces(self.index.strand(strand)?);
-                let done = pieces.iter().filter_map(|piece| receipted.get(&piece.segment)).map(|(seq, _)| seq).max();
-                let mut next = done.map_or(first, |seq| seq.saturating_add(1)).max(first);
+            for (strand, first, head) in self.own_strands(no, author) {
+                let done = self.receipted_on(strand, &receipted)?;
+                let mut next = done.saturating_add(1).max(first);
                 while next <= head {
                     let run = self.archive.run(self.storage.as_ref(), strand, next)?;
                     for commit in run.commits.iter().filter(|commit| commit.header.seq >= next) {

@@ -187,39 +187,21 @@ fn place(commit: &Commit) -> (String, Id, Hash) {
     (commit.scope.clone(), commit.author, commit.chain)
 }
 
-/// The commits that a verdict names: those of the range along the branch that its last one lies on.
+/// The commits that a verdict names: one on its branch, or a range on every branch.
 ///
-/// Decided: as long as that last commit is not held nobody can tell the branches apart, and all of the range is meant.
+/// Decided: a range speaks of whatever the author's copies wrote in it, so that what it hides depends on nothing but itself.
 fn named<'a>(commits: &[&'a Commit], scope: &str, verdict: &Record) -> Vec<&'a Commit> {
     let value = |name: &str| verdict.fields.get(name).and_then(|field| field.shown.as_ref());
     let (Some(Val::Bytes(author)), Some(Val::Bytes(chain))) = (value("author"), value("chain")) else {
         return Vec::new();
     };
     let (Some(Val::Int(from)), Some(Val::Int(to))) = (value("from_seq"), value("to_seq")) else { return Vec::new() };
-    let log = commits.iter().copied().filter(|commit| commit.scope == scope && commit.author[..] == author[..]);
-    let seq = |commit: &Commit| i64::try_from(commit.seq).unwrap_or(i64::MAX);
-    let log: Vec<&Commit> = log.filter(|commit| (*from..=*to).contains(&seq(commit))).collect();
-    let last = log.iter().find(|commit| commit.chain[..] == chain[..] && seq(commit) == *to);
-    let branch = last.map(|last| log_of(commits, last));
-    let meant = |commit: &&Commit| branch.as_ref().map_or(seq(commit) < *to, |branch| branch.contains(&commit.chain));
-    log.into_iter().filter(meant).collect()
-}
-
-/// Chain hashes of a commit and of all before it in its author's log, along its branch (design section 4 "Forks").
-fn log_of(commits: &[&Commit], last: &Commit) -> BTreeSet<Hash> {
-    let mut log = BTreeSet::from([last.chain]);
-    let mut at = last;
-    let before = |at: &Commit| {
-        commits
-            .iter()
-            .find(|commit| commit.scope == at.scope && commit.author == at.author && commit.chain == at.prev)
-            .copied()
+    let meant = |commit: &&Commit| {
+        let seq = i64::try_from(commit.seq).unwrap_or(i64::MAX);
+        commit.scope == scope
+            && commit.author[..] == author[..]
+            && (*from..=*to).contains(&seq)
+            && (from != to || commit.chain[..] == chain[..])
     };
-    while let Some(commit) = before(at) {
-        if !log.insert(commit.chain) {
-            break;
-        }
-        at = commit;
-    }
-    log
+    commits.iter().copied().filter(meant).collect()
 }
