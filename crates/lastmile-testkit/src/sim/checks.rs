@@ -10,6 +10,9 @@ use super::device::Place;
 use super::ledger::Ledger;
 use super::world::{Check, World, city, community};
 
+/// Every so manieth seed has its views made anew at the end.
+const REBUILT: u64 = 4;
+
 /// How often everybody syncs before it counts as a stall.
 const ROUNDS: usize = 12;
 
@@ -268,7 +271,7 @@ impl World {
         self.check_own_logs()?;
         self.check_everything_is_everywhere()?;
         self.check_reference()?;
-        self.check_rebuilt()
+        if self.seed.is_multiple_of(REBUILT) { self.check_rebuilt() } else { Ok(()) }
     }
 
     /// P9: nobody goes on in a log that parted.

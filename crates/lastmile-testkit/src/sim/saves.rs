@@ -105,8 +105,8 @@ fn draw(draft: &mut Draft<'_>, shown: &[RecordId], rng: &mut ChaCha8Rng) -> Resu
         }
         (5, _) => check_in(draft, rng)?,
         (6, Some(id)) => drop(part_in(draft, *id, rng.random_range(0..4), rng)?),
-        (7..11, Some(id)) => draft.edit("activity", *id, entry(&[("beneficiaries", rng.random_range(1..5).into())]))?,
-        (11..13, Some(id)) => {
+        (7..10, Some(id)) => draft.edit("activity", *id, entry(&[("beneficiaries", rng.random_range(1..5).into())]))?,
+        (10..13, Some(id)) => {
             let field = *["title", "note", "venue"].choose(rng).unwrap_or(&"note");
             draft.edit("activity", *id, entry(&[(field, text.into())]))?;
             wanted.own = Some((*id, field, text.into()));

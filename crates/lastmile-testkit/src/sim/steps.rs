@@ -16,14 +16,11 @@ use super::device::{Backup, Device};
 use super::machine::Machine;
 use super::raw::{Raw, bend, encoded, first, forge, inject};
 use super::template::{BEGIN_MS, Image};
-use super::world::{Check, World, community, kind_of};
+use super::world::{Check, World, any_skew, community, kind_of};
 use crate::disk::{Fault, HowLong};
 
 /// The most devices, copies included.
 const MOST_DEVICES: usize = 11;
-
-/// Ten years in milliseconds.
-const TEN_YEARS_MS: i64 = 10 * 365 * 86_400_000;
 
 impl World {
     /// Takes one step. Everything it decides comes from its own generator.
@@ -434,7 +431,7 @@ impl World {
     }
 
     fn skew(&mut self, device: usize, rng: &mut ChaCha8Rng) {
-        let by = *[0, 0, -TEN_YEARS_MS, TEN_YEARS_MS, 5 * 60_000, -3 * 3_600_000].choose(rng).unwrap_or(&0);
+        let by = any_skew(rng);
         if let Some(one) = self.devices.get(device) {
             one.machine.set_skew(by);
         }

@@ -155,7 +155,7 @@ pub struct World {
     requests: Vec<Request>,
     events: BTreeMap<(i64, u64), Event>,
     order: u64,
-    seed: u64,
+    pub seed: u64,
 }
 
 /// Runs a plan to its end.
@@ -211,6 +211,9 @@ impl World {
                 Device::new(no, folder.path(), Machine::new(&time, plan.seed.wrapping_mul(31) + 1 + no as u64));
             image.put(&device.dir, &device.disk, true);
             devices.push(device);
+        }
+        if rng.random_bool(0.3) {
+            devices.iter().for_each(|device: &Device| device.machine.set_skew(any_skew(&mut rng)));
         }
         let mut some = |of: f64| if rng.random_bool(0.5) { of } else { 0.0 };
         let weather = Weather {
@@ -647,6 +650,19 @@ pub fn community() -> Scope {
 /// The scope of the city's shared lists.
 pub fn city() -> Scope {
     Scope::new(lastmile_model::ScopeKind::City, "4301").expect("a city of the place list")
+}
+
+/// Ten years in milliseconds.
+const TEN_YEARS_MS: i64 = 10 * 365 * 86_400_000;
+
+/// How far a clock may be ahead.
+pub fn any_skew(rng: &mut ChaCha8Rng) -> i64 {
+    match rng.random_range(0..4) {
+        0 => rng.random_range(-TEN_YEARS_MS..TEN_YEARS_MS),
+        1 => rng.random_range(-600_000..600_000),
+        2 => rng.random_range(-4 * 3_600_000..4 * 3_600_000),
+        _ => 0,
+    }
 }
 
 /// A part of a length.
