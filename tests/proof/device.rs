@@ -11,7 +11,9 @@ use lastmile_testkit::Disk;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::support::{OFFICE, activity, author, commit, edit, id, key, outgoing, save, scope, seal, store};
+use crate::support::{
+    OFFICE, activity, author, certificates, commit, deployment, edit, id, key, outgoing, save, scope, seal, store,
+};
 
 /// The device's own author.
 pub const OWN: u8 = 2;
@@ -53,13 +55,6 @@ pub enum Step {
     Setting(Vec<u8>),
     Fold,
     Reopen,
-}
-
-impl Step {
-    /// Whether the store has promised that this survives once it returned.
-    pub const fn is_promised(&self) -> bool {
-        !matches!(self, Self::Receive(..) | Self::Follow | Self::Fold | Self::Reopen)
-    }
 }
 
 /// What colleagues made, as they would send it: their batches in order, and those of two authors mixed.
@@ -200,10 +195,11 @@ impl Device {
         if store.deployment()?.is_some() && store.epoch()?.is_some() {
             return Ok(());
         }
-        let certificates = crate::support::certificates();
+        let certificates = certificates();
         store.set_up(&lastmile_store::SetUp {
-            deployment: &crate::support::deployment(),
-            certificates: &certificates,
+            deployment: &deployment(),
+            // Of the office, of this device and of the colleagues: each one is verified whenever the replica is opened.
+            certificates: &certificates[..4],
             scopes: &[scope()],
             epoch: Some(author(OFFICE)),
             settings: &[],
@@ -219,15 +215,16 @@ impl Device {
         if self.store.is_none() { self.open() } else { Ok(self.store.as_mut().unwrap()) }
     }
 
-    pub fn run(&mut self, step: &Step) -> Result<(), StoreError> {
+    /// Does one thing; returns whether the store has promised that it, and so all before it, survives.
+    pub fn run(&mut self, step: &Step) -> Result<bool, StoreError> {
         match step {
-            Step::Reopen => return self.open().map(drop),
+            Step::Reopen => return self.open().map(|_| false),
             Step::Fold => {
                 // As another process would that only reads: what fails in it is not the store's failure.
                 let path = self.path();
                 let fold = rusqlite::Connection::open(path);
                 let _ = fold.and_then(|other| other.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())));
-                return Ok(());
+                return Ok(false);
             }
             _ => {}
         }
@@ -236,32 +233,27 @@ impl Device {
             Step::Save(edits) => {
                 store.save(&key(OWN), &[commit(edits.clone(), 1_740_000_000_000)], Durability::Full)?;
             }
-            Step::Seal => drop(store.seal(&key(OWN), &scope())?),
+            // A log that is sealed already is left as it is.
+            Step::Seal => return store.seal(&key(OWN), &scope()),
             Step::Receive(incoming, mode) => {
                 store.ingest(vec![incoming.clone()], *mode, Durability::Refetchable)?;
+                return Ok(false);
             }
-            Step::Follow => drop(store.follow_views(1)?),
+            Step::Follow => return store.follow_views(1).map(|_| false),
             Step::Erase(record) => {
                 store.erase(&scope(), &[Erasure { record: *record, changes: Vec::new() }])?;
             }
             Step::Receipt => {
                 let vector = store.vector(&scope());
-                if let Some((seq, chain)) = vector.get(&Segment::trunk(author(OWN))) {
-                    let sign = key(OFFICE);
-                    store.add_receipts(&[Receipt::sign(
-                        &sign,
-                        &crate::support::deployment(),
-                        &scope(),
-                        author(OWN),
-                        seq,
-                        chain,
-                    )])?;
-                }
+                let head = vector.get(&Segment::trunk(author(OWN)));
+                let Some((seq, chain)) = head else { return Ok(false) };
+                let receipt = Receipt::sign(&key(OFFICE), &deployment(), &scope(), author(OWN), seq, chain);
+                return Ok(store.add_receipts(&[receipt])? == 1);
             }
             Step::Setting(value) => store.set_setting("proof", value)?,
             Step::Fold | Step::Reopen => {}
         }
-        Ok(())
+        Ok(true)
     }
 
     pub fn state(&mut self) -> Result<State, StoreError> {

@@ -5,4 +5,5 @@ mod device;
 mod disk;
 mod power;
 #[path = "../../crates/lastmile-store/tests/support/mod.rs"]
+#[expect(dead_code, reason = "the proofs need less of it than the laws")]
 mod support;
