@@ -96,11 +96,12 @@ fn names_the_disk(failure: &str) -> bool {
         .any(|words| failure.contains(words))
 }
 
+/// How many faults were met, after how many of them the device told something, and how many saves there were.
 fn device_with(faults: &[Fault]) -> (usize, usize, usize) {
     let ground = Ground::new(1);
     let mut ledger = Ledger::default();
     let noted = ground.folder.path().join("strace.txt");
-    let (mut runs, mut told, mut run) = (0, 0, 0);
+    let (mut runs, mut hits, mut told, mut run) = (0, 0, 0, 0);
     let relay = ground.start_relay(&[], &[]);
     // The first run sets up what later ones do not need to.
     for _ in 0..2 {
@@ -116,13 +117,16 @@ fn device_with(faults: &[Fault]) -> (usize, usize, usize) {
             let failures = ledger.failures.len();
             let injected = ground.folder.path().join("injected.txt");
             let ended = run_script(&ground, run, &mut ledger, &strace(&injected, Some((*fault, number))));
-            assert!(was_hit(&injected, *fault), "{fault:?} at {number} of {all} hit nothing");
-            assert_eq!(ended, !fault.what.contains("SIGKILL"), "{fault:?} at {number}");
+            // A run in which SQLite empties its log into the file makes more calls than others.
+            let hit = was_hit(&injected, *fault);
+            assert!(hit || calls(&injected, fault.call) < number, "{fault:?} at {number} of {all} hit nothing");
+            assert_eq!(ended, !(hit && fault.what.contains("SIGKILL")), "{fault:?} at {number}");
             for failure in &ledger.failures[failures..] {
                 assert!(names_the_disk(failure), "{fault:?} at {number} of {all}: {failure}");
             }
             told += usize::from(ledger.failures.len() > failures);
             runs += 1;
+            hits += usize::from(hit);
             let held = titles(&reader(&ground.device_file(0)));
             assert_eq!(ledger.contradictions(&held, Said::Saved), [""; 0], "{fault:?} at {number} of {all}");
             // Mended: everything works again, with nothing said.
@@ -145,23 +149,24 @@ fn device_with(faults: &[Fault]) -> (usize, usize, usize) {
         assert_eq!(digest(&replica), relay_digest(&relay).await);
         relay.stop().await.unwrap();
     });
-    (runs, told, ledger.count(Said::Saved))
+    assert!(hits * 2 > runs, "of {runs} faults only {hits} were met");
+    (hits, told, ledger.count(Said::Saved))
 }
 
 #[test]
 fn a_device_names_each_write_that_fails_and_goes_on() {
     if has_strace("failing writes of a device") {
-        let (runs, told, saved) = device_with(&FAILING);
-        assert!(told * 2 >= runs, "most faults concern something that a person is told of: {told} of {runs}");
-        crate::say(&format!("device: {runs} failing writes and flushes, {told} told by name, {saved} saves, 0 lost"));
+        let (hits, told, saved) = device_with(&FAILING);
+        assert!(told * 2 >= hits, "most faults concern something that a person is told of: {told} of {hits}");
+        crate::say(&format!("device: {hits} failing writes and flushes, {told} told by name, {saved} saves, 0 lost"));
     }
 }
 
 #[test]
 fn a_device_that_dies_at_any_write_keeps_what_it_said() {
     if has_strace("deaths at writes of a device") {
-        let (runs, _, saved) = device_with(&KILLING);
-        crate::say(&format!("device: {runs} deaths at a write or flush, {saved} saves, 0 lost"));
+        let (hits, _, saved) = device_with(&KILLING);
+        crate::say(&format!("device: {hits} deaths at a write or flush, {saved} saves, 0 lost"));
     }
 }
 
