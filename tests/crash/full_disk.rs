@@ -169,7 +169,9 @@ async fn relay_without_room(folder: &Path) {
     }
     relay.stop().await.unwrap();
     drop(checked(&place.join("relay.db")));
-    println!("full disk: a relay refused {refused} times by name, kept what it had receipted and took all {saved} saves");
+    println!(
+        "full disk: a relay refused {refused} times by name, kept what it had receipted and took all {saved} saves"
+    );
     fs::remove_dir_all(&place).unwrap();
 }
 
@@ -193,10 +195,7 @@ async fn read_only(folder: &Path) {
     let error = Replica::open(&device, ReplicaOptions::default()).unwrap_err();
     assert!(matches!(error, ClientError::Store(StoreError::ReadOnly { .. })), "{error:?}");
     let error = RelayFolder::open_or_create(&place, &RelayOptions::default()).unwrap_err();
-    assert!(
-        matches!(error, RelayError::ReadOnly { .. } | RelayError::Store(StoreError::ReadOnly { .. })),
-        "{error:?}"
-    );
+    assert!(matches!(error, RelayError::ReadOnly { .. } | RelayError::Store(StoreError::ReadOnly { .. })), "{error:?}");
     remount(folder, "rw");
     let replica = Replica::open(&device, ReplicaOptions::default()).unwrap();
     assert_eq!((replica.author(), digest(&replica)), (author, shown));

@@ -62,8 +62,7 @@ impl Run {
             if self.devices[number].is_none() {
                 self.started += 1;
                 self.ledgers[number].new_life();
-                self.devices[number] =
-                    Some(self.ground.start_device(number, self.started, &self.device_environment));
+                self.devices[number] = Some(self.ground.start_device(number, self.started, &self.device_environment));
             }
         }
     }

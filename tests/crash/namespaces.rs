@@ -21,7 +21,8 @@ struct Cable {
 
 fn run(words: &str) -> Result<(), String> {
     let mut parts = words.split(' ');
-    let output = Command::new(parts.next().unwrap()).args(parts).output().map_err(|error| format!("{words}: {error}"))?;
+    let output =
+        Command::new(parts.next().unwrap()).args(parts).output().map_err(|error| format!("{words}: {error}"))?;
     if output.status.success() { Ok(()) } else { Err(format!("{words}: {}", String::from_utf8_lossy(&output.stderr))) }
 }
 
@@ -34,7 +35,8 @@ impl Cable {
         run(&format!("ip netns add {near}"))?;
         run(&format!("ip netns add {far}"))?;
         run(&format!("ip -n {near} link add lm0 type veth peer name lm1 netns {far}"))?;
-        for (space, link, address) in [(near, "lm0", "198.18.0.1/30".to_owned()), (far, "lm1", format!("{}/30", relay.ip()))]
+        for (space, link, address) in
+            [(near, "lm0", "198.18.0.1/30".to_owned()), (far, "lm1", format!("{}/30", relay.ip()))]
         {
             run(&format!("ip -n {space} address add {address} dev {link}"))?;
             run(&format!("ip -n {space} link set {link} up"))?;
@@ -43,7 +45,9 @@ impl Cable {
             run(&format!("{inside} tc qdisc add dev {link} root tbf rate 64kbit burst 4kb latency 2s"))?;
             run(&format!("{inside} nft add table inet lossy"))?;
             run(&format!("{inside} nft add chain inet lossy input {{ type filter hook input priority 0 ; }}"))?;
-            run(&format!("{inside} nft add rule inet lossy input iifname {link} numgen random mod 100 < 20 counter drop"))?;
+            run(&format!(
+                "{inside} nft add rule inet lossy input iifname {link} numgen random mod 100 < 20 counter drop"
+            ))?;
         }
         Ok(cable)
     }

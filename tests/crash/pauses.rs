@@ -70,7 +70,8 @@ fn pauses_at_any_moment_lose_nothing_and_stall_nothing() {
     let of_device: Vec<(&str, &str)> = of_device.iter().map(|(key, value)| (*key, value.as_str())).collect();
     let mut relay = ground.start_relay(&[], &[]);
     relay.wait_for("serving");
-    let mut devices: Vec<_> = (0..DEVICES).map(|number| ground.start_device(number, number as u64, &of_device)).collect();
+    let mut devices: Vec<_> =
+        (0..DEVICES).map(|number| ground.start_device(number, number as u64, &of_device)).collect();
     let mut ledgers: Vec<Ledger> = (0..DEVICES).map(|_| Ledger::default()).collect();
     for (device, ledger) in devices.iter_mut().zip(&mut ledgers) {
         ledger.read_all(&device.wait_for("opened"));
