@@ -146,7 +146,7 @@ async fn until_it_arrived(
                 path.set(Weather::Clear);
                 healed.set(Instant::now()).unwrap();
             }
-            // It begins shortly before a way in, so that the first window is too short for a day.
+            // It begins near the end of a window, too near for a day's work.
             Course::Comes { on, off } => {
                 let mut first = on.mul_f64(0.02 + 0.02 * f64::from(u8::try_from(seed % 10).unwrap()));
                 loop {
@@ -249,15 +249,19 @@ fn a_day_arrives_over_every_path_on_demand() {
 
 /// Cuts connections after so many bytes of one way or the other: what arrived whole is kept, nothing is there twice, the next exchange
 /// goes on. Returns how many exchanges were cut.
-async fn cut_everywhere(relay: &RunningRelay, replica: &mut Replica, step: u64, work: impl Fn(&Replica, u64)) -> u64 {
+async fn cut_everywhere(
+    relay: &RunningRelay,
+    replica: &mut Replica,
+    step: usize,
+    work: impl Fn(&Replica, u64),
+) -> usize {
     let clear = Path::open(relay.addr(), None, Break::Never, 0).await;
     replica.set_relay(&format!("http://{}", clear.address)).unwrap();
     work(replica, 0);
     settle(replica).await;
     let (up, down) = (clear.traffic().up.load(Ordering::SeqCst), clear.traffic().down.load(Ordering::SeqCst));
     let (mut cut, mut number) = (0, 0);
-    for broken in (0..up).step_by(step as usize).map(Break::Up).chain((0..down).step_by(step as usize).map(Break::Down))
-    {
+    for broken in (0..up).step_by(step).map(Break::Up).chain((0..down).step_by(step).map(Break::Down)) {
         number += 1;
         work(replica, number);
         let path = Path::open(relay.addr(), None, broken, 0).await;
