@@ -18,9 +18,9 @@ use crate::process::{Process, command};
 
 /// What is done to a call.
 #[derive(Debug, Clone, Copy)]
-struct Fault {
-    call: &'static str,
-    what: &'static str,
+pub struct Fault {
+    pub call: &'static str,
+    pub what: &'static str,
 }
 
 const FAILING: [Fault; 3] = [
@@ -28,10 +28,10 @@ const FAILING: [Fault; 3] = [
     Fault { call: "pwrite64", what: "error=ENOSPC" },
     Fault { call: "pwrite64", what: "error=EIO" },
 ];
-const KILLING: [Fault; 2] =
+pub const KILLING: [Fault; 2] =
     [Fault { call: "fsync", what: "signal=SIGKILL" }, Fault { call: "pwrite64", what: "signal=SIGKILL" }];
 
-fn has_strace(test: &str) -> bool {
+pub fn has_strace(test: &str) -> bool {
     let probe = Command::new("strace").args(["-qq", "-e", "trace=none", "true"]).output();
     let there = probe.as_ref().is_ok_and(|output| output.status.success());
     if !there {
@@ -41,7 +41,7 @@ fn has_strace(test: &str) -> bool {
 }
 
 /// The wrapper that counts the calls of each kind, or lets one of them go wrong, and notes it in this file.
-fn strace(noted: &Path, fault: Option<(Fault, usize)>) -> Vec<String> {
+pub fn strace(noted: &Path, fault: Option<(Fault, usize)>) -> Vec<String> {
     let mut words: Vec<String> =
         ["strace", "-f", "-qq", "-o", noted.to_str().unwrap(), "-e", "trace=fsync,pwrite64"].map(str::to_owned).into();
     if let Some((Fault { call, what }, number)) = fault {
@@ -51,7 +51,7 @@ fn strace(noted: &Path, fault: Option<(Fault, usize)>) -> Vec<String> {
 }
 
 /// How many calls of this kind the busiest thread made: strace counts per thread.
-fn calls(noted: &Path, call: &str) -> usize {
+pub fn calls(noted: &Path, call: &str) -> usize {
     let text = std::fs::read_to_string(noted).unwrap();
     let mut of_thread = std::collections::BTreeMap::<&str, usize>::new();
     for line in text.lines().filter(|line| line.split_whitespace().nth(1).is_some_and(|word| word.starts_with(call))) {
@@ -60,7 +60,7 @@ fn calls(noted: &Path, call: &str) -> usize {
     of_thread.into_values().max().unwrap_or(0)
 }
 
-fn was_hit(noted: &Path, fault: Fault) -> bool {
+pub fn was_hit(noted: &Path, fault: Fault) -> bool {
     let text = std::fs::read_to_string(noted).unwrap();
     let of_call = |line: &&str| line.contains(&format!("{}(", fault.call));
     text.lines().filter(of_call).any(|line| line.contains("INJECTED"))
@@ -68,7 +68,7 @@ fn was_hit(noted: &Path, fault: Fault) -> bool {
 }
 
 /// Places spread over all, the first and the last among them.
-fn places(all: usize) -> Vec<usize> {
+pub fn places(all: usize) -> Vec<usize> {
     let wanted = usize::try_from(crate::number("LASTMILE_INJECT", 8)).unwrap().clamp(2, all);
     let mut places: Vec<usize> = (0..wanted).map(|number| 1 + number * (all - 1) / (wanted - 1)).collect();
     places.dedup();

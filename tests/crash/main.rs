@@ -14,6 +14,7 @@
 //! | `LASTMILE_NO_SKIP=1` | what cannot run here fails instead of being skipped |
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test says what failed by stopping")]
 
+mod beginnings;
 mod child;
 mod full_disk;
 mod ground;

@@ -242,7 +242,9 @@ fn a_day_arrives_over_every_path_on_demand() {
             }
         });
     }
-    if runs > 0 {
+    if runs == 0 {
+        crate::say("every path: not run, LASTMILE_WEATHER=1 runs it");
+    } else {
         crate::say(&format!("weather: {} profiles, {runs} runs each, all arrived", PROFILES.len()));
     }
 }
