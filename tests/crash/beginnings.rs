@@ -11,7 +11,7 @@ use crate::ground::{Ground, digest, relay_digest, scope, settle, wait};
 use crate::injected::{Fault, KILLING, calls, has_strace, places, strace, was_hit};
 use crate::ledger::checked;
 use crate::pauses::add;
-use crate::process::{Process, command};
+use crate::process::{Process, after_starts, command};
 
 /// Lets a device enrol in a process of its own; returns whether it said that it had.
 fn enrol(folder: &Path, invite: &Invite, beside: &Path, wrapper: &[String]) -> bool {
@@ -45,6 +45,7 @@ fn an_enrolment_that_dies_anywhere_can_be_made_again() {
         let (invite, folder) = (invite(), ground.device(number + 1));
         let enrolled = enrol(&folder, &invite, beside, &strace(&noted, Some(*fault)));
         assert!(was_hit(&noted, fault.0), "{fault:?}");
+        after_starts();
         // Who finds a replica there has enrolled already.
         let author = match runtime.block_on(lastmile_client::Replica::enrol(
             &folder,

@@ -7,14 +7,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use lastmile_client::{ClientError, Replica, ReplicaOptions};
+use lastmile_client::{ClientError, ReplicaOptions};
 use lastmile_protocol::Code;
 
 use crate::child::{FOLDER, PAUSE, SAVES, SEED};
 use crate::ground::{Ground, digest, relay_digest, scope, settle, wait};
 use crate::ledger::{Ledger, Said, checked, reader, titles};
 use crate::pauses::add;
-use crate::process::{Process, command};
+use crate::process::{Process, command, output};
 
 /// What is done to a call.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +32,7 @@ pub const KILLING: [Fault; 2] =
     [Fault { call: "fsync", what: "signal=SIGKILL" }, Fault { call: "pwrite64", what: "signal=SIGKILL" }];
 
 pub fn has_strace(test: &str) -> bool {
-    let probe = Command::new("strace").args(["-qq", "-e", "trace=none", "true"]).output();
+    let probe = output(Command::new("strace").args(["-qq", "-e", "trace=none", "true"]));
     let there = probe.as_ref().is_ok_and(|output| output.status.success());
     if !there {
         crate::skip(test, &format!("strace (Debian package strace) cannot be run here: {probe:?}"));
@@ -186,7 +186,7 @@ fn relay_run(ground: &Ground, noted: &Path, fault: Option<(Fault, usize)>) -> (u
         }
     }
     let options = ReplicaOptions { timeout: Duration::from_secs(10), ..ReplicaOptions::default() };
-    let replica = Replica::open(&ground.device(0), options).unwrap();
+    let replica = ground.open_with(0, options);
     let mut refused = 0;
     wait(async {
         for number in 0..5 {

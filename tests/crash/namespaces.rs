@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::child::{ADDRESS, FOLDER, PAUSE, SAVES, SEED, TIMEOUT};
 use crate::ground::{Ground, digest, relay_digest, settle, wait};
 use crate::ledger::{Ledger, Said, checked, titles};
-use crate::process::{PATIENCE, Process, command};
+use crate::process::{PATIENCE, Process, command, output};
 
 const SAVES_MADE: usize = 60;
 
@@ -22,7 +22,7 @@ struct Cable {
 fn run(words: &str) -> Result<(), String> {
     let mut parts = words.split(' ');
     let output =
-        Command::new(parts.next().unwrap()).args(parts).output().map_err(|error| format!("{words}: {error}"))?;
+        output(Command::new(parts.next().unwrap()).args(parts)).map_err(|error| format!("{words}: {error}"))?;
     if output.status.success() { Ok(()) } else { Err(format!("{words}: {}", String::from_utf8_lossy(&output.stderr))) }
 }
 
@@ -55,7 +55,7 @@ impl Cable {
     /// How many packets were dropped on the way into a namespace.
     fn lost(space: &str) -> u64 {
         let words = ["netns", "exec", space, "nft", "list", "table", "inet", "lossy"];
-        let output = Command::new("ip").args(words).output().unwrap();
+        let output = output(Command::new("ip").args(words)).unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let after = text.split("packets ").nth(1).and_then(|rest| rest.split(' ').next());
         after.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("no count in {text}"))
