@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lastmile_client::{ClientError, Replica, ReplicaOptions};
 use lastmile_log::Issuer;
 use lastmile_model::{AuthorId, RecordId};
+use lastmile_protocol::Role;
 use lastmile_store::query::Query;
 
 use crate::field::{Field, add_activity, digest, scope, set, settle};
@@ -371,4 +372,46 @@ async fn a_key_and_a_database_of_different_copies_are_told_apart() {
     let one = field.open("one");
     settle(&one).await;
     assert_eq!((unsent(&one), titles(&one).len()), (0, 2));
+}
+
+/// Two devices side by side, until neither has more to say; whether they call each other equal.
+fn meet(one: &Replica, other: &Replica) -> bool {
+    let (mut left, mut right) = (one.meet(Role::Initiator).unwrap(), other.meet(Role::Responder).unwrap());
+    let (mut to_right, mut to_left) = (left.receive(&[]).unwrap(), right.receive(&[]).unwrap());
+    while !(to_right.is_empty() && to_left.is_empty()) {
+        let (for_right, for_left) = (std::mem::take(&mut to_right), std::mem::take(&mut to_left));
+        if !for_right.is_empty() {
+            to_left.extend(right.receive(&for_right).unwrap());
+        }
+        if !for_left.is_empty() {
+            to_right.extend(left.receive(&for_left).unwrap());
+        }
+    }
+    left.end().unwrap().equal & right.end().unwrap().equal
+}
+
+#[tokio::test]
+async fn the_receipt_of_one_copys_work_is_none_of_the_others() {
+    let field = Field::new().await;
+    close(field.enrol("one").await);
+    field.copy("one", "copy");
+    let (one, copy) = (field.open("one"), field.open("copy"));
+    for (replica, name) in [(&one, "原件"), (&copy, "副本")] {
+        add_activity(replica, &format!("{name}一"), 1);
+        add_activity(replica, &format!("{name}二"), 2);
+    }
+    settle(&one).await;
+    // The other copy hears of the first one's log, and of the receipt for as many commits as it wrote itself.
+    meet(&copy, &one);
+    assert!(meet(&copy, &one), "what parted is on both sides");
+    assert!(copy.needs_reopening());
+    let receipts = one.with_store(|store| store.receipts_of(&scope(), one.author())).unwrap();
+    copy.with_store(|store| store.add_receipts(&receipts)).unwrap();
+    settle(&one).await;
+    drop(copy);
+    let copy = field.open("copy");
+    assert_eq!(unsent(&copy), 2);
+    settle(&copy).await;
+    assert_eq!(unsent(&copy), 0);
+    assert_eq!(titles(&copy).len(), 4);
 }

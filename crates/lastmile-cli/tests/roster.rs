@@ -247,3 +247,9 @@ fn no_bytes_make_it_panic() {
         }
     }
 }
+
+#[test]
+fn a_workbook_that_its_reader_stumbles_over_is_damaged() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus/roster/row-number-overflows.xlsx");
+    assert!(matches!(roster::read(&path, &Options::default()), Err(RosterError::Workbook(_))));
+}

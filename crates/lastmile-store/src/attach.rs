@@ -1,6 +1,6 @@
 //! Where a batch of commits belongs among the strands of its author: a plan made without writing.
 
-use lastmile_model::{AuthorId, ChainHash};
+use lastmile_model::{AuthorId, ChainHash, planted};
 
 use crate::StoreError;
 use crate::index::Index;
@@ -65,7 +65,7 @@ pub(crate) fn attach(
                     None => return Err(StoreError::damaged(format!("commit {seq} of a log is missing"))),
                 },
             };
-            if here == prev {
+            if here == prev || planted!("unchecked-chain") {
                 compare(strand.no, strand.head, first, chains, &holder, chain_at)?
             } else {
                 Attach::OtherPast

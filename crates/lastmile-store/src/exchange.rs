@@ -6,7 +6,7 @@ use lastmile_log::{Commit, Entry, MAX_RAW, PackError, Seal, Segment, pack, raw_s
 use lastmile_model::{AuthorId, ChainHash, Scope};
 
 use crate::StoreError;
-use crate::storage::StoredSeal;
+use crate::storage::{StoredSeal, Strand};
 use crate::store::Store;
 
 /// The key under which the relay's current epoch stands in the settings.
@@ -228,6 +228,22 @@ impl Store {
             }
         }
         Ok(None)
+    }
+
+    /// Whether a commit is held, sealed or not.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn holds(&mut self, scope: &Scope, author: AuthorId, seq: u64, chain: ChainHash) -> Result<bool, StoreError> {
+        let Some(no) = self.index.scope_no(scope) else { return Ok(false) };
+        let reaching = |strand: &&Strand| (strand.first..=strand.head).contains(&seq);
+        let strands: Vec<u32> = self.index.strands_of(no, author).filter(reaching).map(|strand| strand.no).collect();
+        for strand in strands {
+            if self.archive.chain_at(self.storage.as_ref(), strand, seq)? == chain {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Sets the relay's epoch: receipts of this one count as uploaded.

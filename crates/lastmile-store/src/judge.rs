@@ -7,7 +7,7 @@ use lastmile_crdt::{
     Change, ChangeHeader, HeaderInRecord, Malformed, admit, decode, decode_hashed, read_header_hashed,
 };
 use lastmile_log::ChangeEntry;
-use lastmile_model::{AuthorId, ChainHash, ChangeHash, IdRule, RecordId, RecordType, Value};
+use lastmile_model::{AuthorId, ChainHash, ChangeHash, IdRule, RecordId, RecordType, Value, planted};
 
 use crate::storage::{ChangeState, Position};
 
@@ -94,7 +94,10 @@ pub(crate) fn identity_holds(record_type: Option<&RecordType>, type_name: &str, 
 /// Says whether its author may not write a change, or the office keeps it out of sight.
 fn forbidden(record_type: Option<&RecordType>, held: &Held<'_>, authority: &Authority<'_>) -> Option<Judged> {
     // A verdict never names a commit of the office: it could hide itself, and what holds would depend on who looked first.
-    if (authority.is_quarantined)(held.author, held.seq, &held.chain) && !(authority.is_office)(held.author) {
+    if (authority.is_quarantined)(held.author, held.seq, &held.chain)
+        && !(authority.is_office)(held.author)
+        && !planted!("visible-quarantine")
+    {
         return Some(Judged::odd(ChangeState::Quarantined, reason::VERDICT));
     }
     if record_type.is_some_and(|record_type| record_type.office_only) && !(authority.is_office)(held.author) {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lastmile_client::Transport as _;
 use lastmile_client::http::Carrier;
 use lastmile_client::{Clock as _, Replica, SystemClock};
 use lastmile_log::AuthorKey;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
+use std::panic::catch_unwind;
 
 use calamine::{Data, DataRef, Dimensions, Reader, SheetType, SheetVisible, Xlsx, XlsxError};
 
@@ -16,7 +17,14 @@ type Workbook<'a> = Xlsx<Cursor<&'a [u8]>>;
 type Rows = BTreeMap<u32, Vec<Cell>>;
 
 /// Reads a roster from the sheet that was named, or the first visible one that has one.
+///
+/// Somebody else's file may make its reader panic, e.g. by a row number that overflows: then it is damaged like any other.
 pub(super) fn read(bytes: &[u8], sheet: Option<&str>) -> Result<Roster, RosterError> {
+    catch_unwind(|| read_workbook(bytes, sheet))
+        .unwrap_or_else(|_| Err(damaged(XlsxError::Unexpected("the workbook cannot be read"))))
+}
+
+fn read_workbook(bytes: &[u8], sheet: Option<&str>) -> Result<Roster, RosterError> {
     let mut workbook = Workbook::new(Cursor::new(bytes)).map_err(damaged)?;
     let sheets: Vec<(String, bool)> = workbook
         .sheets_metadata()

@@ -1,6 +1,6 @@
 //! The operations on one key, and which of them nothing supersedes.
 
-use lastmile_model::{AuthorId, ChangeHash, Value};
+use lastmile_model::{AuthorId, ChangeHash, Value, planted};
 
 use super::{Candidate, Shown};
 use crate::change::{Action, Op, OpId};
@@ -136,6 +136,9 @@ fn walk<'g, 'a>(
                 }
             }
             nodes.extend(history.hidden_holders(*pred, op.node));
+        }
+        if planted!("remove-wins") && op.value().is_none() {
+            live.sets.clear();
         }
         if !nodes.is_empty() {
             live.sets.retain(|standing: &&'g OpAt<'a>| {

@@ -1,6 +1,6 @@
 //! What the fields with one value show: `I`, `R`, `Q` and `V`.
 
-use lastmile_model::{Merge, Value};
+use lastmile_model::{Merge, Value, planted};
 
 use super::events::Milestones;
 use super::operations::{Live, OpAt, live};
@@ -52,7 +52,14 @@ fn immutable<'g, 'a>(key: &'a str, group: &'g [OpAt<'a>]) -> Outcome<'g, 'a> {
 /// `R` and `V`: the highest operation that stands.
 fn register<'g, 'a>(history: &History<'a>, key: &'a str, kind: ConflictKind, group: &'g [OpAt<'a>]) -> Outcome<'g, 'a> {
     let live = live(history, group, None);
-    let shown = live.sets.last().copied();
+    let mut shown = live.sets.last().copied();
+    if planted!("newest-clock-wins") {
+        shown = live
+            .sets
+            .iter()
+            .copied()
+            .max_by_key(|op| history.known(op.node).and_then(|known| known.change).map(|change| change.time));
+    }
     (shown, concurrent(history, key, kind, group, &live, shown))
 }
 
@@ -66,7 +73,7 @@ fn concurrent<'a>(
     shown: Option<&OpAt<'a>>,
 ) -> Option<Conflict<'a>> {
     let beside_deletion = !standing.sets.is_empty() && !standing.deletes.is_empty();
-    if !standing.differ() && !beside_deletion {
+    if (!standing.differ() && !beside_deletion) || planted!("lost-loser") {
         return None;
     }
     let all = standing.all();

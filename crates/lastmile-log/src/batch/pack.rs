@@ -123,8 +123,8 @@ fn pack_sources<S: Source>(commits: impl ExactSizeIterator<Item = S> + Clone) ->
     out.uvarint(first.seq);
     out.raw(first.prev.as_bytes());
     out.uvarint(count as u64);
-    let mut prev = first.prev;
-    for (seq, commit) in (first.seq..).zip(commits) {
+    let (mut prev, mut seq) = (first.prev, first.seq);
+    for commit in commits {
         let header = commit.header();
         let follows =
             header.seq == seq && header.prev == prev && header.scope == first.scope && header.author == first.author;
@@ -132,6 +132,7 @@ fn pack_sources<S: Source>(commits: impl ExactSizeIterator<Item = S> + Clone) ->
             return Err(PackError::NotConsecutive { seq: header.seq });
         }
         prev = packer.commit(&commit)?;
+        seq = seq.saturating_add(1);
     }
     out.bytes(packer.heads.as_slice());
     out.raw(packer.bodies.as_slice());

@@ -2,7 +2,8 @@
 
 use lastmile_log::wire::{Reader, Writer};
 use lastmile_log::{
-    AuthorKey, Certificate, Commit, Deployment, Issuer, MAX_RAW, Receipt, Seal, UnpackedBatch, Vector, pack, unpack,
+    AuthorKey, Certificate, Commit, Deployment, Issuer, MAX_RAW, PackError, Receipt, Seal, UnpackedBatch, Vector, pack,
+    unpack,
 };
 use lastmile_model::{ChainHash, Scope};
 use rand::{Rng, SeedableRng};
@@ -200,6 +201,18 @@ fn every_flipped_bit_of_a_signature_is_seen() {
         assert!(Certificate::decode(&bytes[..length]).is_err());
     }
     assert!(Certificate::decode(&[&bytes[..], b"x"].concat()).is_err());
+}
+
+#[test]
+fn the_highest_number_of_a_commit_packs_and_the_one_beyond_is_refused() {
+    let mut commit = Corpus::new(1).take(1).remove(0);
+    commit.header.prev = ChainHash([1; 32]);
+    commit.header.seq = u64::MAX - 1;
+    let bytes = packed(std::slice::from_ref(&commit));
+    let batch = unpack(&bytes, MAX_RAW).unwrap();
+    assert_eq!((batch.last(), batch.repack(0, u64::MAX).unwrap()), (u64::MAX - 1, bytes));
+    commit.header.seq = u64::MAX;
+    assert!(matches!(pack(&[&commit]), Err(PackError::OutOfBounds { .. })));
 }
 
 #[test]

@@ -1,0 +1,77 @@
+//! Every decoder and parser that outside bytes reach, under hostile bytes.
+//!
+//! A target feeds one input and panics when a law breaks. Here each runs over its corpus and a fixed number of inputs; under
+//! `libfuzzer/` the same functions run under libFuzzer.
+#![expect(clippy::cast_possible_truncation, reason = "a test cuts numbers into bytes on purpose")]
+
+mod change_form;
+mod commits;
+mod cost;
+mod frames;
+mod mutate;
+mod oracle;
+mod run;
+mod tally;
+mod targets;
+mod world;
+
+#[path = "../../crates/lastmile-store/tests/laws/kept.rs"]
+#[expect(dead_code, reason = "shared with the store's tests, which use more of it")]
+mod kept;
+#[path = "../../crates/lastmile-store/tests/support/mod.rs"]
+#[expect(dead_code, reason = "shared with the store's tests, which use more of it")]
+mod support;
+
+use run::{Summary, Target};
+
+macro_rules! targets {
+    ($($name:ident: $inputs:literal,)*) => {
+        $(
+            #[test]
+            fn $name() {
+                let target = Target {
+                    name: stringify!($name),
+                    run: targets::$name::run,
+                    seeds: targets::$name::seeds,
+                    mutate: targets::$name::mutate,
+                    inputs: $inputs,
+                };
+                expect(target.name, &run::run(&target));
+            }
+        )*
+    };
+}
+
+targets! {
+    change: 100_000,
+    history: 20_000,
+    batch: 10_000,
+    statement: 40_000,
+    invite: 40_000,
+    frame: 100_000,
+    request: 40_000,
+    session: 5_000,
+    store: 5_000,
+    word: 100_000,
+    entry: 100_000,
+    catalogue: 5_000,
+    export: 20_000,
+    roster: 10_000,
+}
+
+/// Holds a target to how deep its inputs get: a fuzzer that is turned away at the door proves nothing.
+fn expect(name: &str, summary: &Summary) {
+    let floors: &[(&str, u64)] = match name {
+        "change" => &[("passes the hash", 30), ("decoded", 10), ("admitted", 5)],
+        "history" => &[("any admitted", 50), ("four or more admitted", 30)],
+        _ => &[],
+    };
+    for (stage, percent) in floors {
+        let reached = summary.reached.get(stage).copied().unwrap_or_default();
+        assert!(
+            reached * 100 >= summary.inputs * percent,
+            "{name}: only {reached} of {} inputs: {stage}",
+            summary.inputs
+        );
+    }
+}

@@ -1,0 +1,77 @@
+//! Who tests the tests: deliberate faults in the engine, each of which the proofs must notice.
+//!
+//! A fault is a `planted!("name")` in the engine's code, compiled in for tests alone and switched on by an environment variable, so each
+//! runs in a process of its own. docs/testing.md says how to add one.
+
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use lastmile_model::planted::VARIABLE;
+
+/// The test that runs seeds until one fails.
+const SIMULATOR: &str = "simulator::until_it_fails";
+
+/// Every fault, what it is, and the test that must notice it.
+const FAULTS: [(&str, &str, &str); 21] = [
+    ("newest-clock-wins", "the value with the latest clock shows", SIMULATOR),
+    ("lost-loser", "a conflict's losing value is not listed", SIMULATOR),
+    ("remove-wins", "a removal takes concurrent additions with it", SIMULATOR),
+    ("release-wins", "of concurrent verdicts the release holds", SIMULATOR),
+    ("visible-quarantine", "quarantined commits go on showing", SIMULATOR),
+    ("unchecked-seal", "a seal's signature is not verified", SIMULATOR),
+    ("unchecked-chain", "a batch is appended whatever stands before it", SIMULATOR),
+    ("unchecked-receipt", "a receipt's signature is not verified", SIMULATOR),
+    ("dropped-branch", "the second side of a fork is dropped", SIMULATOR),
+    ("erased-comes-back", "erased bytes are kept when they come again", SIMULATOR),
+    ("receipt-in-the-air", "a receipt is kept without a flush", SIMULATOR),
+    ("any-epoch", "a receipt of a former epoch counts", SIMULATOR),
+    ("forgotten-outbox", "nothing counts as unsent", SIMULATOR),
+    ("swallowed-error", "a commit that failed counts as saved", SIMULATOR),
+    ("deaf-to-the-past", "a record is read from what arrived last alone", SIMULATOR),
+    ("hashed-order", "a digest follows the order of a hash map", SIMULATOR),
+    ("vector-off-by-one", "one commit too few is sent", SIMULATOR),
+    ("late-views", "what was received shows later", SIMULATOR),
+    ("unread-mark", "a folder put back is not noticed", SIMULATOR),
+    ("unwatched-log", "somebody else's use of the own author is not noticed", SIMULATOR),
+    ("receipt-before-commit", "an upload is answered before it is stored", SIMULATOR),
+];
+
+/// Runs one test of this program with a fault switched on; the line that says how it was caught, or all it printed.
+fn caught(fault: &str, test: &str) -> Result<String, String> {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+        .env(VARIABLE, fault)
+        .env("RUST_BACKTRACE", "0")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let line = text.lines().find_map(|line| line.find("caught: ").and_then(|at| line.get(at + 8..)));
+    match line.filter(|_| output.status.success()) {
+        Some(line) => Ok(line.to_owned()),
+        None => Err(text),
+    }
+}
+
+#[test]
+fn every_planted_fault_is_noticed() {
+    let next = AtomicUsize::new(0);
+    let missed: Mutex<Vec<String>> = Mutex::default();
+    let work = || {
+        while let Some((fault, what, test)) = FAULTS.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let begun = Instant::now();
+            match caught(fault, test) {
+                Ok(how) => println!("{fault} ({what}): {how}"),
+                Err(text) => missed.lock().unwrap().push(format!("{fault} ({what}) went unnoticed:\n{text}")),
+            }
+            if begun.elapsed() > Duration::from_secs(60) {
+                println!("{fault} took {} s", begun.elapsed().as_secs());
+            }
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| (0..cores).for_each(|_| drop(scope.spawn(work))));
+    let missed = missed.into_inner().unwrap();
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
