@@ -20,6 +20,8 @@ pub const FOLDER: &str = "LASTMILE_CHILD_FOLDER";
 pub const SEED: &str = "LASTMILE_CHILD_SEED";
 /// The address a relay serves on.
 pub const ADDRESS: &str = "LASTMILE_CHILD_ADDRESS";
+/// The invite that a device enrols with.
+pub const INVITE: &str = "LASTMILE_CHILD_INVITE";
 /// After how many saves a device makes no more; without end if there is none.
 pub const SAVES: &str = "LASTMILE_CHILD_SAVES";
 /// The longest pause between two saves, in milliseconds.
@@ -41,6 +43,7 @@ fn child() {
         "device" => device(),
         "relay" => relay(),
         "script" => script(),
+        "enrol" => enrol(),
         "full-disk" => crate::full_disk::in_a_small_file_system(&folder()),
         other => panic!("no child is called {other}"),
     }
@@ -71,6 +74,14 @@ fn relay() {
         say("serving");
         relay.broken().await.unwrap();
     });
+}
+
+/// Enrols with an invite, on one thread.
+fn enrol() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let invite = lastmile_log::Invite::from_text(&std::env::var(INVITE).unwrap()).unwrap();
+    let replica = runtime.block_on(Replica::enrol(&folder(), &invite, "device", options())).unwrap();
+    say(&format!("enrolled {}", replica.author()));
 }
 
 /// Saves, and syncs by itself, until it is killed.

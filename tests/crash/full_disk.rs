@@ -17,7 +17,7 @@ use lastmile_web::Limits;
 use crate::child::FOLDER;
 use crate::ground::{Ground, digest, relay_digest, scope, settle, wait};
 use crate::ledger::{checked, reader, titles};
-use crate::process::{Process, command};
+use crate::process::{Process, command, output};
 
 /// Mounts a small file system that only the program run by it sees.
 const MOUNT: [&str; 5] = ["unshare", "-m", "sh", "-c", r#"mount -t tmpfs -o size=6m lastmile "$0" && exec "$@""#];
@@ -28,7 +28,7 @@ fn a_full_disk_and_one_that_cannot_be_written_are_named_and_survived() {
     let mut wrapper = MOUNT.to_vec();
     let place = folder.path().to_str().unwrap();
     wrapper.push(place);
-    let probe = Command::new(wrapper[0]).args(&wrapper[1..]).arg("true").output();
+    let probe = output(Command::new(wrapper[0]).args(&wrapper[1..]).arg("true"));
     if !probe.as_ref().is_ok_and(|output| output.status.success()) {
         return crate::skip("full disk", &format!("no small file system can be mounted here: {probe:?}"));
     }
@@ -176,7 +176,7 @@ async fn relay_without_room(folder: &Path) {
 }
 
 fn remount(folder: &Path, how: &str) {
-    let done = Command::new("mount").args(["-o", &format!("remount,{how}")]).arg(folder).output().unwrap();
+    let done = output(Command::new("mount").args(["-o", &format!("remount,{how}")]).arg(folder)).unwrap();
     assert!(done.status.success(), "{done:?}");
 }
 

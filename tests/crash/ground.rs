@@ -11,7 +11,7 @@ use lastmile_relay::{InviteOrder, Relay, RelayFolder, RelayOptions, RunningRelay
 use lastmile_web::Limits;
 
 use crate::child::{ADDRESS, FOLDER, SEED};
-use crate::process::{Process, command};
+use crate::process::{Process, after_starts, command};
 
 pub fn scope() -> Scope {
     Scope::community("430103005010").unwrap()
@@ -59,6 +59,7 @@ impl Ground {
 
     /// Serves the relay's folder in this process.
     pub async fn serve(&self) -> RunningRelay {
+        after_starts();
         let folder = RelayFolder::open_or_create(self.relay(), &RelayOptions::default()).unwrap();
         Relay::start(folder, self.address, Limits::default()).await.unwrap()
     }
@@ -69,7 +70,12 @@ impl Ground {
     }
 
     pub fn open(&self, number: usize) -> Replica {
-        Replica::open(&self.device(number), ReplicaOptions::default()).unwrap()
+        self.open_with(number, ReplicaOptions::default())
+    }
+
+    pub fn open_with(&self, number: usize, options: ReplicaOptions) -> Replica {
+        after_starts();
+        Replica::open(&self.device(number), options).unwrap()
     }
 
     pub fn relay(&self) -> PathBuf {

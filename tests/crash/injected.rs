@@ -7,20 +7,20 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use lastmile_client::{ClientError, Replica, ReplicaOptions};
+use lastmile_client::{ClientError, ReplicaOptions};
 use lastmile_protocol::Code;
 
 use crate::child::{FOLDER, PAUSE, SAVES, SEED};
 use crate::ground::{Ground, digest, relay_digest, scope, settle, wait};
 use crate::ledger::{Ledger, Said, checked, reader, titles};
 use crate::pauses::add;
-use crate::process::{Process, command};
+use crate::process::{Process, command, output};
 
 /// What is done to a call.
 #[derive(Debug, Clone, Copy)]
-struct Fault {
-    call: &'static str,
-    what: &'static str,
+pub struct Fault {
+    pub call: &'static str,
+    pub what: &'static str,
 }
 
 const FAILING: [Fault; 3] = [
@@ -28,11 +28,11 @@ const FAILING: [Fault; 3] = [
     Fault { call: "pwrite64", what: "error=ENOSPC" },
     Fault { call: "pwrite64", what: "error=EIO" },
 ];
-const KILLING: [Fault; 2] =
+pub const KILLING: [Fault; 2] =
     [Fault { call: "fsync", what: "signal=SIGKILL" }, Fault { call: "pwrite64", what: "signal=SIGKILL" }];
 
-fn has_strace(test: &str) -> bool {
-    let probe = Command::new("strace").args(["-qq", "-e", "trace=none", "true"]).output();
+pub fn has_strace(test: &str) -> bool {
+    let probe = output(Command::new("strace").args(["-qq", "-e", "trace=none", "true"]));
     let there = probe.as_ref().is_ok_and(|output| output.status.success());
     if !there {
         crate::skip(test, &format!("strace (Debian package strace) cannot be run here: {probe:?}"));
@@ -41,7 +41,7 @@ fn has_strace(test: &str) -> bool {
 }
 
 /// The wrapper that counts the calls of each kind, or lets one of them go wrong, and notes it in this file.
-fn strace(noted: &Path, fault: Option<(Fault, usize)>) -> Vec<String> {
+pub fn strace(noted: &Path, fault: Option<(Fault, usize)>) -> Vec<String> {
     let mut words: Vec<String> =
         ["strace", "-f", "-qq", "-o", noted.to_str().unwrap(), "-e", "trace=fsync,pwrite64"].map(str::to_owned).into();
     if let Some((Fault { call, what }, number)) = fault {
@@ -51,7 +51,7 @@ fn strace(noted: &Path, fault: Option<(Fault, usize)>) -> Vec<String> {
 }
 
 /// How many calls of this kind the busiest thread made: strace counts per thread.
-fn calls(noted: &Path, call: &str) -> usize {
+pub fn calls(noted: &Path, call: &str) -> usize {
     let text = std::fs::read_to_string(noted).unwrap();
     let mut of_thread = std::collections::BTreeMap::<&str, usize>::new();
     for line in text.lines().filter(|line| line.split_whitespace().nth(1).is_some_and(|word| word.starts_with(call))) {
@@ -60,7 +60,7 @@ fn calls(noted: &Path, call: &str) -> usize {
     of_thread.into_values().max().unwrap_or(0)
 }
 
-fn was_hit(noted: &Path, fault: Fault) -> bool {
+pub fn was_hit(noted: &Path, fault: Fault) -> bool {
     let text = std::fs::read_to_string(noted).unwrap();
     let of_call = |line: &&str| line.contains(&format!("{}(", fault.call));
     text.lines().filter(of_call).any(|line| line.contains("INJECTED"))
@@ -68,7 +68,7 @@ fn was_hit(noted: &Path, fault: Fault) -> bool {
 }
 
 /// Places spread over all, the first and the last among them.
-fn places(all: usize) -> Vec<usize> {
+pub fn places(all: usize) -> Vec<usize> {
     let wanted = usize::try_from(crate::number("LASTMILE_INJECT", 8)).unwrap().clamp(2, all);
     let mut places: Vec<usize> = (0..wanted).map(|number| 1 + number * (all - 1) / (wanted - 1)).collect();
     places.dedup();
@@ -96,11 +96,12 @@ fn names_the_disk(failure: &str) -> bool {
         .any(|words| failure.contains(words))
 }
 
+/// How many faults were met, after how many of them the device told something, and how many saves there were.
 fn device_with(faults: &[Fault]) -> (usize, usize, usize) {
     let ground = Ground::new(1);
     let mut ledger = Ledger::default();
     let noted = ground.folder.path().join("strace.txt");
-    let (mut runs, mut told, mut run) = (0, 0, 0);
+    let (mut runs, mut hits, mut told, mut run) = (0, 0, 0, 0);
     let relay = ground.start_relay(&[], &[]);
     // The first run sets up what later ones do not need to.
     for _ in 0..2 {
@@ -116,13 +117,16 @@ fn device_with(faults: &[Fault]) -> (usize, usize, usize) {
             let failures = ledger.failures.len();
             let injected = ground.folder.path().join("injected.txt");
             let ended = run_script(&ground, run, &mut ledger, &strace(&injected, Some((*fault, number))));
-            assert!(was_hit(&injected, *fault), "{fault:?} at {number} of {all} hit nothing");
-            assert_eq!(ended, !fault.what.contains("SIGKILL"), "{fault:?} at {number}");
+            // A run in which SQLite empties its log into the file makes more calls than others.
+            let hit = was_hit(&injected, *fault);
+            assert!(hit || calls(&injected, fault.call) < number, "{fault:?} at {number} of {all} hit nothing");
+            assert_eq!(ended, !(hit && fault.what.contains("SIGKILL")), "{fault:?} at {number}");
             for failure in &ledger.failures[failures..] {
                 assert!(names_the_disk(failure), "{fault:?} at {number} of {all}: {failure}");
             }
             told += usize::from(ledger.failures.len() > failures);
             runs += 1;
+            hits += usize::from(hit);
             let held = titles(&reader(&ground.device_file(0)));
             assert_eq!(ledger.contradictions(&held, Said::Saved), [""; 0], "{fault:?} at {number} of {all}");
             // Mended: everything works again, with nothing said.
@@ -145,23 +149,24 @@ fn device_with(faults: &[Fault]) -> (usize, usize, usize) {
         assert_eq!(digest(&replica), relay_digest(&relay).await);
         relay.stop().await.unwrap();
     });
-    (runs, told, ledger.count(Said::Saved))
+    assert!(hits * 2 > runs, "of {runs} faults only {hits} were met");
+    (hits, told, ledger.count(Said::Saved))
 }
 
 #[test]
 fn a_device_names_each_write_that_fails_and_goes_on() {
     if has_strace("failing writes of a device") {
-        let (runs, told, saved) = device_with(&FAILING);
-        assert!(told * 2 >= runs, "most faults concern something that a person is told of: {told} of {runs}");
-        crate::say(&format!("device: {runs} failing writes and flushes, {told} told by name, {saved} saves, 0 lost"));
+        let (hits, told, saved) = device_with(&FAILING);
+        assert!(told * 2 >= hits, "most faults concern something that a person is told of: {told} of {hits}");
+        crate::say(&format!("device: {hits} failing writes and flushes, {told} told by name, {saved} saves, 0 lost"));
     }
 }
 
 #[test]
 fn a_device_that_dies_at_any_write_keeps_what_it_said() {
     if has_strace("deaths at writes of a device") {
-        let (runs, _, saved) = device_with(&KILLING);
-        crate::say(&format!("device: {runs} deaths at a write or flush, {saved} saves, 0 lost"));
+        let (hits, _, saved) = device_with(&KILLING);
+        crate::say(&format!("device: {hits} deaths at a write or flush, {saved} saves, 0 lost"));
     }
 }
 
@@ -181,7 +186,7 @@ fn relay_run(ground: &Ground, noted: &Path, fault: Option<(Fault, usize)>) -> (u
         }
     }
     let options = ReplicaOptions { timeout: Duration::from_secs(10), ..ReplicaOptions::default() };
-    let replica = Replica::open(&ground.device(0), options).unwrap();
+    let replica = ground.open_with(0, options);
     let mut refused = 0;
     wait(async {
         for number in 0..5 {

@@ -10,6 +10,8 @@ use lastmile_store::sqlite::{OpenOptions, SqliteStorage, open};
 use lastmile_store::storage::Cell;
 use lastmile_store::{Reader, Store};
 
+use crate::process::after_starts;
+
 /// How sure a save is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Said {
@@ -170,6 +172,7 @@ pub fn titles(reader: &Reader) -> BTreeMap<RecordId, String> {
 
 /// Opens a replica's file as its process would, lets the views follow, and has everything checked: file, runs, chains, seals, counts.
 pub fn checked(file: &Path) -> Store {
+    after_starts();
     let catalogue = Arc::new(Catalogue::builtin().clone());
     let storage = open(file, &OpenOptions::default(), &catalogue).unwrap();
     let mut store = Store::new(storage, catalogue).unwrap();

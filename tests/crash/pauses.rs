@@ -31,7 +31,7 @@ fn a_relay_that_stands_still_is_named_and_loses_nothing() {
     let mut relay = ground.start_relay(&[], &[]);
     relay.wait_for("serving");
     let options = ReplicaOptions { timeout: Duration::from_secs(1), ..ReplicaOptions::default() };
-    let replica = Replica::open(&ground.device(0), options).unwrap();
+    let replica = ground.open_with(0, options);
     wait(async {
         settle(&replica).await;
         for number in 0..20 {

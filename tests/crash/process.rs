@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,6 +15,25 @@ use crate::child::ROLE;
 
 /// How long anything may take that is sure to happen. Far more than it needs, on a machine that does much else.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Held while a process is started. Until it has become another program it holds what other threads had open, the locks of replicas
+/// among them, even if they have closed them meanwhile.
+static STARTING: Mutex<()> = Mutex::new(());
+
+fn starting() -> MutexGuard<'static, ()> {
+    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until no process holds what this one has closed: before a replica is opened that was open here.
+pub fn after_starts() {
+    drop(starting());
+}
+
+/// Runs a command to its end.
+pub fn output(command: &mut Command) -> std::io::Result<Output> {
+    let _alone = starting();
+    command.stdin(Stdio::null()).output()
+}
 
 /// A command that starts this binary as a child, behind a wrapper such as `strace` if there is one.
 pub fn command(role: &str, wrapper: &[&str]) -> Command {
@@ -46,6 +66,7 @@ impl Process {
     pub fn start(mut command: Command, what: &str, folder: &Path) -> Self {
         let errors = folder.join(format!("{what}.stderr"));
         let file = File::options().append(true).create(true).open(&errors).unwrap();
+        let _alone = starting();
         let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file).spawn();
         let mut child = started.unwrap_or_else(|error| panic!("{what} cannot be started: {error}"));
         let (sender, lines) = channel();
@@ -57,7 +78,12 @@ impl Process {
                 }
             }
         });
-        Self { child, pid: None, lines, errors, what: what.to_owned() }
+        let mut process = Self { child, pid: None, lines, errors, what: what.to_owned() };
+        // What says something, or has ended, is another program by now; the system tells of the start a little earlier.
+        if let Ok(line) = process.lines.recv_timeout(PATIENCE) {
+            process.note_pid(&line);
+        }
+        process
     }
 
     fn note_pid(&mut self, line: &str) -> bool {

@@ -17,7 +17,7 @@ pub struct Pace {
     pub poll: Duration,
     /// The first wait after a failure.
     pub first_retry: Duration,
-    /// The longest wait after failures.
+    /// The longest wait after failures: so long at most nothing happens once a path is mended.
     pub longest_retry: Duration,
 }
 
@@ -26,7 +26,7 @@ impl Default for Pace {
         Self {
             poll: Duration::from_secs(30),
             first_retry: Duration::from_secs(1),
-            longest_retry: Duration::from_secs(300),
+            longest_retry: Duration::from_secs(60),
         }
     }
 }
