@@ -37,8 +37,10 @@ const ACTIVITY: Machine = Machine {
         ("verify", &["submitted"], "verified"),
         ("return", &["submitted"], "returned"),
         ("cancel", &["planned"], "cancelled"),
+        ("accept", &["verified"], "verified"),
+        ("reject", &["verified"], "verified"),
     ],
-    opposed: &[("verify", "return"), ("hold", "cancel"), ("submit", "cancel")],
+    opposed: &[("verify", "return"), ("hold", "cancel"), ("submit", "cancel"), ("accept", "reject")],
 };
 
 const CHECK_IN: Machine = Machine {
