@@ -115,8 +115,11 @@ fn states_agree(seed: u64, kind: &str, engine: &Record<'_>, model: &reference::R
     assert_eq!(folded.beneath, fold.state, "seed {seed}");
     assert_eq!(folded.state == "duplicate", fold.duplicate_of.is_some(), "seed {seed}");
     assert_eq!(!folded.open_transition.is_empty(), fold.opposed, "seed {seed}");
-    let confirmed = fold.history.iter().filter(|(state, _)| *state == "confirmed").map(|(_, on)| on.clone());
-    assert_eq!(folded.first_confirmed.map(|day| day.to_string()), confirmed.min(), "seed {seed}");
+    // What becomes of days when one of two opposed transitions is overruled is written nowhere.
+    if engine.events.iter().enumerate().all(|(place, event)| event.after.len() == place) {
+        let confirmed = fold.history.iter().filter(|(state, _)| *state == "confirmed").map(|(_, on)| on.clone());
+        assert_eq!(folded.first_confirmed.map(|day| day.to_string()), confirmed.min(), "seed {seed}");
+    }
     fold.opposed
 }
 
