@@ -37,8 +37,10 @@ const ACTIVITY: Machine = Machine {
         ("verify", &["submitted"], "verified"),
         ("return", &["submitted"], "returned"),
         ("cancel", &["planned"], "cancelled"),
+        ("accept", &["verified"], "verified"),
+        ("reject", &["verified"], "verified"),
     ],
-    opposed: &[("verify", "return"), ("hold", "cancel"), ("submit", "cancel")],
+    opposed: &[("verify", "return"), ("hold", "cancel"), ("submit", "cancel"), ("accept", "reject")],
 };
 
 const CHECK_IN: Machine = Machine {
@@ -113,10 +115,15 @@ fn fold(record: &Record, machine: &Machine) -> Fold {
         }
     }
     let mut history: Vec<(&'static str, String)> = Vec::new();
+    let mut on = String::new();
     for (_, event, state) in &effective {
-        let before = history.last().map(|(_, on)| on.clone()).unwrap_or_default();
-        let on = if let Some(Val::Text(on)) = event.parts.get("on") { on.clone() } else { before };
-        history.push((state, on));
+        if let Some(Val::Text(typed)) = event.parts.get("on") {
+            on.clone_from(typed);
+        }
+        // Who says again what is so begins nothing.
+        if history.last().is_none_or(|(before, _)| before != state) {
+            history.push((state, on.clone()));
+        }
     }
     let last = effective.last();
     Fold {
