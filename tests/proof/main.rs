@@ -1,4 +1,9 @@
 //! What breaks the engine on purpose, and shows that nothing is lost.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test says what failed by stopping")]
 
+mod device;
 mod disk;
+mod power;
+#[path = "../../crates/lastmile-store/tests/support/mod.rs"]
+#[expect(dead_code, reason = "the proofs need less of it than the laws")]
+mod support;
