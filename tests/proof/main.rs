@@ -3,6 +3,7 @@
 
 mod device;
 mod disk;
+mod failing;
 mod power;
 #[path = "../../crates/lastmile-store/tests/support/mod.rs"]
 #[expect(dead_code, reason = "the proofs need less of it than the laws")]

@@ -19,7 +19,7 @@ const BRANCHES: u64 = 500;
 
 const STEPS: usize = 36;
 
-fn variable(name: &str, otherwise: u64) -> u64 {
+pub fn variable(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
 }
 

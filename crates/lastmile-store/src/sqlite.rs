@@ -41,6 +41,19 @@ pub(crate) struct Layout {
     statements: Vec<views::Statements>,
 }
 
+/// How far the write-ahead log is known to be on the disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Flushed {
+    /// All of it.
+    #[default]
+    Whole,
+    /// Not what was committed last, which can be fetched again; the next flush writes it.
+    Behind,
+    /// A flush failed while it was behind. Systems take the pages of a failed flush for clean, so that no later one writes them, and
+    /// what is committed after them stands behind a hole.
+    InDoubt,
+}
+
 /// A replica in one SQLite file.
 #[derive(Debug)]
 pub struct SqliteStorage {
@@ -49,6 +62,7 @@ pub struct SqliteStorage {
     /// Holds the writer's lock for as long as this handle lives; readers have none.
     _lock: Option<std::fs::File>,
     relaxed: bool,
+    flushed: Flushed,
     /// The last local row number of each scope and type, as far as this transaction has looked.
     last_recs: HashMap<(u32, usize), i64>,
 }
@@ -92,6 +106,13 @@ impl SqliteStorage {
         statement.execute(params).map_err(self.explain(doing))
     }
 
+    /// Notes that a write or flush failed.
+    fn doubt(&mut self, error: &StoreError) {
+        if self.flushed == Flushed::Behind && matches!(error, StoreError::NoRoom { .. }) {
+            self.flushed = Flushed::InDoubt;
+        }
+    }
+
     fn rows<T>(
         &self,
         doing: &'static str,
@@ -133,6 +154,10 @@ impl Storage for SqliteStorage {
     }
 
     fn begin(&mut self, durability: Durability) -> Result<(), StoreError> {
+        if self.flushed == Flushed::InDoubt && !self.scrub()? {
+            // A reader needs the log as it is. It is not long, and nothing may be acknowledged before.
+            return Err(StoreError::NoRoom { path: self.layout.path.clone() });
+        }
         let relaxed = durability == Durability::Refetchable || lastmile_model::planted!("synchronous-normal");
         if relaxed != self.relaxed {
             self.batch(
@@ -147,8 +172,12 @@ impl Storage for SqliteStorage {
 
     fn commit(&mut self) -> Result<(), StoreError> {
         let result = self.run("committing", "COMMIT", []).map(drop);
-        if result.is_err() {
-            self.rollback();
+        match &result {
+            Ok(()) => self.flushed = if self.relaxed { Flushed::Behind } else { Flushed::Whole },
+            Err(error) => {
+                self.doubt(error);
+                self.rollback();
+            }
         }
         result
     }
@@ -369,6 +398,12 @@ impl Storage for SqliteStorage {
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0).map(|busy| !busy))
             .map_err(self.explain(doing));
         self.connection.busy_timeout(open::BUSY_WAIT).map_err(self.explain(doing))?;
+        match &clean {
+            // What the log held is in the file, which was flushed.
+            Ok(true) => self.flushed = Flushed::Whole,
+            Ok(false) => {}
+            Err(error) => self.doubt(error),
+        }
         clean
     }
 

@@ -10,7 +10,7 @@ use lastmile_model::Catalogue;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Layout, SqliteStorage, explain, migrate, views};
+use super::{Flushed, Layout, SqliteStorage, explain, migrate, views};
 use crate::storage::Storage;
 use crate::{StoreError, columns};
 
@@ -45,7 +45,14 @@ pub fn open(path: &Path, options: &OpenOptions, catalogue: &Catalogue) -> Result
     migrate::migrate(&mut connection, path)?;
     let layout = Arc::new(layout(path, options, catalogue));
     views::prepare_tables(&mut connection, &layout, catalogue)?;
-    Ok(Box::new(SqliteStorage { connection, layout, _lock: Some(lock), relaxed: false, last_recs: HashMap::new() }))
+    Ok(Box::new(SqliteStorage {
+        connection,
+        layout,
+        _lock: Some(lock),
+        relaxed: false,
+        flushed: Flushed::default(),
+        last_recs: HashMap::new(),
+    }))
 }
 
 /// Connects to write, without the writer's lock.
@@ -76,6 +83,7 @@ pub(super) fn reader(layout: &Arc<Layout>) -> Result<Box<dyn Storage>, StoreErro
         layout: Arc::clone(layout),
         _lock: None,
         relaxed: false,
+        flushed: Flushed::default(),
         last_recs: HashMap::new(),
     }))
 }
