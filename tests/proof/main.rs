@@ -5,6 +5,7 @@ mod device;
 mod disk;
 mod failing;
 mod power;
+mod rot;
 #[path = "../../crates/lastmile-store/tests/support/mod.rs"]
 #[expect(dead_code, reason = "the proofs need less of it than the laws")]
 mod support;
