@@ -158,6 +158,17 @@ pub struct State {
 }
 
 impl State {
+    /// Whether the logs and what the views show of them are the same.
+    pub fn shows(&self, other: &Self) -> bool {
+        (&self.digest, &self.counts, &self.logs, &self.sealed)
+            == (&other.digest, &other.counts, &other.logs, &other.sealed)
+    }
+
+    /// How many of its own commits it takes for not received by the relay.
+    pub const fn unsent(&self) -> u64 {
+        self.unsent
+    }
+
     /// How many commits of its own it holds.
     pub fn own(&self) -> u64 {
         self.logs.iter().filter(|log| log.0 == author(OWN).0[0]).map(|log| log.1).sum()
@@ -212,7 +223,10 @@ impl Device {
     }
 
     pub fn store(&mut self) -> Result<&mut Store, StoreError> {
-        if self.store.is_none() { self.open() } else { Ok(self.store.as_mut().unwrap()) }
+        match self.store {
+            Some(ref mut store) => Ok(store),
+            None => self.open(),
+        }
     }
 
     /// Does one thing; returns whether the store has promised that it, and so all before it, survives.

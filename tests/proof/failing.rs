@@ -191,3 +191,23 @@ fn a_flush_that_forgets_what_it_failed_to_write_loses_nothing() {
 fn a_flush_that_reverts_what_it_failed_to_write_loses_nothing() {
     sweep(Fault::Sync(Dirty::Reverted), HowLong::Once);
 }
+
+/// As above, but the flush that fails is a checkpoint's, which nobody is told of: SQLite's own after a commit, or another process's.
+#[test]
+#[ignore = "fails: a commit that can be fetched again and is not flushed lies before the save, and SQLite keeps the error to itself"]
+fn what_is_saved_after_a_checkpoint_failed_to_flush_does_not_stand_behind_a_hole() {
+    let mut device = Device::new();
+    device.open_ready().unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let steps = script(&mut rng, &PROFILES[0], 60);
+    let save = steps.iter().find(|step| matches!(step, Step::Save(_))).unwrap();
+    let receive = steps.iter().find(|step| matches!(step, Step::Receive(..))).unwrap();
+    device.run(receive).unwrap();
+    device.disk.fail(Fault::Sync(Dirty::Forgotten), 0, HowLong::Once);
+    device.run(&Step::Fold).unwrap();
+    assert!(device.run(save).unwrap());
+    let saved = device.state().unwrap();
+    device.disk.power_on(1);
+    device.open().unwrap();
+    assert_state(&device.state().unwrap(), &[saved], &|| "after a cut".to_owned());
+}

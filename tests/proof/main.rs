@@ -6,6 +6,7 @@ mod disk;
 mod failing;
 mod planted;
 mod power;
+mod rot;
 mod simulator;
 #[path = "../../crates/lastmile-store/tests/support/mod.rs"]
 #[expect(dead_code, reason = "the proofs need less of it than the laws")]

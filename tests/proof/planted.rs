@@ -35,7 +35,7 @@ const FAULTS: [(&str, &str, &str); 21] = [
     ("late-views", "what was received shows later", SIMULATOR),
     ("unread-mark", "a folder put back is not noticed", SIMULATOR),
     ("unwatched-log", "somebody else's use of the own author is not noticed", SIMULATOR),
-    ("receipt-before-commit", "an upload is answered before it is stored", SIMULATOR),
+    ("answer-before-commit", "most commits are answered before they are made", SIMULATOR),
 ];
 
 /// Runs one test of this program with a fault switched on; the line that says how it was caught, or all it printed.

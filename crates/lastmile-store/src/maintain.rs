@@ -15,7 +15,7 @@ use crate::verdicts::Verdicts;
 /// Something a check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// A stable word: `engine`, `run`, `chain`, `seal`, `counts`.
+    /// A stable word: `engine`, `run`, `chain`, `seal`, `counts`, `views`.
     pub kind: &'static str,
     /// What and where, without personal data.
     pub text: String,
@@ -290,6 +290,14 @@ impl Store {
             }
             Err(error) if error.is_unreadable() => {
                 findings.push(Finding { kind: "counts", text: format!("the changes held cannot be counted: {error}") });
+            }
+            Err(error) => return Err(error),
+        }
+        // What says how the rows are laid out may be damaged so that each statement is refused.
+        match self.reader()?.digest(None) {
+            Ok(_) => {}
+            Err(error) if error.is_unreadable() || matches!(error, StoreError::Engine { .. }) => {
+                findings.push(Finding { kind: "views", text: format!("the rows cannot be read: {error}") });
             }
             Err(error) => return Err(error),
         }
