@@ -82,8 +82,10 @@ impl Raw {
         let count = parts.number()?.min(64);
         let heads: Vec<(u64, u64)> =
             (0..count).map(|_| Some((parts.number()?, parts.number()?))).collect::<Option<_>>()?;
-        let columns =
-            heads.into_iter().map(|(spec, length)| Some((spec, parts.take(length)?.to_vec()))).collect::<Option<_>>()?;
+        let columns = heads
+            .into_iter()
+            .map(|(spec, length)| Some((spec, parts.take(length)?.to_vec())))
+            .collect::<Option<_>>()?;
         let extra = parts.0.to_vec();
         Some(Self { kind, deps, actor, seq, start_op, time, message, others, columns, extra })
     }
@@ -153,9 +155,12 @@ impl Raw {
             8 => self.kind = *[0, 1, 2, 3, 4, 255].choose(rng).unwrap(),
             9 => {
                 // Columns of lists, marks, expansions and sidecars, and deflated ones.
-                let spec = *[0x01, 0x02, 0x11, 0x13, 0x15, 0x1d, 0x21, 0x23, 0x34, 0x3c, 0x5f, 0x6f, 0x76, 0x77, 0x80, 0x94, 0xa5]
-                    .choose(rng)
-                    .unwrap();
+                let spec = *[
+                    0x01, 0x02, 0x11, 0x13, 0x15, 0x1d, 0x21, 0x23, 0x34, 0x3c, 0x5f, 0x6f, 0x76, 0x77, 0x80, 0x94,
+                    0xa5,
+                ]
+                .choose(rng)
+                .unwrap();
                 mutate::bytes(self.column(spec), rng);
             }
             10 if !self.columns.is_empty() => {
@@ -256,7 +261,9 @@ fn runs(column: &mut Vec<u8>, rng: &mut Random) {
             parts.push(match reader.signed()? {
                 0 => Part::Null(reader.number()?),
                 count @ 1.. => Part::Run(count, reader.number()?),
-                count => Part::Literal((0..count.unsigned_abs().min(300)).map(|_| reader.number()).collect::<Option<_>>()?),
+                count => {
+                    Part::Literal((0..count.unsigned_abs().min(300)).map(|_| reader.number()).collect::<Option<_>>()?)
+                }
             });
         }
         Some(())
@@ -383,8 +390,20 @@ pub fn value(rng: &mut Random) -> Value {
 /// A key that a record may have, or one that looks like it.
 pub fn key(rng: &mut Random) -> String {
     const KEYS: [&str; 14] = [
-        "id", "type", "title", "note", "person", "status", "date", "tags/a", "tags/", "/", "beneficiaries", "schema_v",
-        "phone/13800138000", "",
+        "id",
+        "type",
+        "title",
+        "note",
+        "person",
+        "status",
+        "date",
+        "tags/a",
+        "tags/",
+        "/",
+        "beneficiaries",
+        "schema_v",
+        "phone/13800138000",
+        "",
     ];
     match rng.random_range(0..8) {
         0 => mutate::text(rng),
@@ -442,4 +461,28 @@ pub fn mutate_meaning(change: &mut Change, others: &[Change], rng: &mut Random) 
     }
     let mut keys = std::collections::BTreeSet::new();
     change.ops.retain(|op| keys.insert(op.key.clone()));
+}
+
+/// The longest run that a run-length column claims.
+pub fn largest_run(column: &[u8]) -> u64 {
+    let mut reader = Parts(column);
+    let mut largest = 0;
+    // A column of another kind reads as nonsense here, which only makes the guess too high.
+    while let Some(count) = reader.signed() {
+        match count {
+            0 => largest = largest.max(reader.number().unwrap_or(0)),
+            1.. => {
+                largest = largest.max(count.unsigned_abs());
+                if reader.number().is_none() {
+                    break;
+                }
+            }
+            _ => {
+                for _ in 0..count.unsigned_abs().min(300) {
+                    largest = largest.max(reader.number().unwrap_or(0).min(1 << 20));
+                }
+            }
+        }
+    }
+    largest
 }

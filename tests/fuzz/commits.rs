@@ -27,7 +27,10 @@ fn first(by: AuthorId, record_type: &str, record: RecordId, more: &[Edit]) -> (C
     edits.extend_from_slice(more);
     let salt = (record_type == "person").then_some([3; 16]);
     let made = make_change(&Base::EMPTY, by, 1_764_000_000, salt, &edits).unwrap();
-    (ChangeEntry { record_type: record_type.to_owned(), record, header: made.change.header() }, Some(made.encoded.bytes))
+    (
+        ChangeEntry { record_type: record_type.to_owned(), record, header: made.change.header() },
+        Some(made.encoded.bytes),
+    )
 }
 
 /// A commit after another.
@@ -138,7 +141,9 @@ pub fn mutate_commits(commits: &mut Vec<Commit>, rng: &mut Random) {
             let last = commits.last().cloned().unwrap();
             let by = last.header.author;
             let record = id(rng.random_range(0..6));
-            let kind = *["activity", "person", "check_in", "verdict", "certificate", "future", "merge_link"].choose(rng).unwrap();
+            let kind = *["activity", "person", "check_in", "verdict", "certificate", "future", "merge_link"]
+                .choose(rng)
+                .unwrap();
             let edits: Vec<Edit> = (0..rng.random_range(1..6))
                 .map(|_| Edit::set(change_form::key(rng), change_form::value(rng)))
                 .collect();
@@ -159,7 +164,8 @@ pub fn mutate_commits(commits: &mut Vec<Commit>, rng: &mut Random) {
         6 => {
             let count = *[2, 30, 257].choose(rng).unwrap();
             let commit = &mut commits[place];
-            if let (Some(entry), Some(body)) = (commit.header.changes.first().cloned(), commit.bodies.first().cloned()) {
+            if let (Some(entry), Some(body)) = (commit.header.changes.first().cloned(), commit.bodies.first().cloned())
+            {
                 commit.header.changes.resize(count, entry);
                 commit.bodies.resize(count, body);
             }
@@ -220,7 +226,10 @@ pub fn mutate_packed(data: &[u8], rng: &mut Random) -> Vec<u8> {
     }
     match rng.random_range(0..4) {
         0 => lie(data, number(rng)),
-        1 => lie(&zstd::bulk::compress(&vec![1; *[1 << 16, 8 << 20, (8 << 20) + 1].choose(rng).unwrap()], 1).unwrap(), number(rng)),
+        1 => lie(
+            &zstd::bulk::compress(&vec![1; *[1 << 16, 8 << 20, (8 << 20) + 1].choose(rng).unwrap()], 1).unwrap(),
+            number(rng),
+        ),
         2 => [data, data].concat(),
         _ => {
             let mut bytes = data.to_vec();

@@ -3,8 +3,8 @@
 use lastmile_log::{Certificate, Entry, Receipt, Seal, Segment, Vector, chain_hash};
 use lastmile_model::{AuthorId, ChainHash, Scope};
 use lastmile_protocol::frame::{
-    Auth, BatchFrame, End, Enrol, ErrorFrame, FrameReader, Hello, HelloScope, OwnHead, RawFrame, SealsFrame, VectorFrame,
-    Want, frame_length,
+    Auth, BatchFrame, End, Enrol, ErrorFrame, FrameReader, Hello, HelloScope, OwnHead, RawFrame, SealsFrame,
+    VectorFrame, Want, frame_length,
 };
 use lastmile_protocol::{Code, Frame, limits};
 use rand::Rng;
@@ -64,7 +64,9 @@ fn segment(rng: &mut Random) -> Segment {
 
 fn entries(rng: &mut Random) -> Vec<Entry> {
     let count = *[0, 1, 2, 5, 200].choose(rng).unwrap();
-    (0..count).map(|_| Entry { segment: segment(rng), seq: number(rng).max(1), chain: ChainHash([rng.random(); 32]) }).collect()
+    (0..count)
+        .map(|_| Entry { segment: segment(rng), seq: number(rng).max(1), chain: ChainHash([rng.random(); 32]) })
+        .collect()
 }
 
 /// A batch of a device whose key is here, with a seal that mostly verifies.
@@ -89,7 +91,11 @@ pub fn hello(by: u8, challenge: Option<[u8; 16]>) -> Frame {
         app: "lastmile 0.1.0".to_owned(),
         credit: 4 << 20,
         challenge,
-        scopes: vec![HelloScope { scope: scope(), digest: [1; 32], own: OwnHead { seq: 3, chain: ChainHash([3; 32]), receipted: 1 } }],
+        scopes: vec![HelloScope {
+            scope: scope(),
+            digest: [1; 32],
+            own: OwnHead { seq: 3, chain: ChainHash([3; 32]), receipted: 1 },
+        }],
         extension: Vec::new(),
     })
 }
@@ -134,7 +140,11 @@ pub fn any(rng: &mut Random) -> Option<Frame> {
             Frame::Error(ErrorFrame { code, arguments, retry_after_ms: number(rng) })
         }
         12 => Frame::End(End { equal: rng.random(), more: rng.random(), handled: number(rng) }),
-        13 => Frame::Auth(Auth { time_ms: signed_number(rng).max(0), nonce: [rng.random(); 16], signature: [rng.random(); 64] }),
+        13 => Frame::Auth(Auth {
+            time_ms: signed_number(rng).max(0),
+            nonce: [rng.random(); 16],
+            signature: [rng.random(); 64],
+        }),
         _ => Frame::Enrol(Enrol { token: [rng.random(); 16], public_key: key(2).public(), device: mutate::text(rng) }),
     })
 }
@@ -222,7 +232,8 @@ pub fn mutate_stream(data: &[u8], rng: &mut Random) -> Vec<u8> {
 
 /// The golden frames of the wire format.
 pub fn golden() -> Vec<Vec<u8>> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|path| path.join("schema/wire/v1").is_dir());
+    let folder =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|path| path.join("schema/wire/v1").is_dir());
     let Some(folder) = folder else { return Vec::new() };
     let mut found: Vec<(String, Vec<u8>)> = Vec::new();
     for entry in std::fs::read_dir(folder.join("schema/wire/v1")).unwrap() {
@@ -230,7 +241,8 @@ pub fn golden() -> Vec<Vec<u8>> {
         if path.extension().is_some_and(|extension| extension == "hex") {
             let text = std::fs::read_to_string(&path).unwrap();
             let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
-            let pairs = digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap());
+            let pairs =
+                digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap());
             found.push((path.display().to_string(), pairs.collect()));
         }
     }

@@ -4,10 +4,12 @@
 //! `libfuzzer/` the same functions run under libFuzzer.
 #![expect(clippy::cast_possible_truncation, reason = "a test cuts numbers into bytes on purpose")]
 
+mod accepted;
 mod change_form;
 mod commits;
 mod cost;
 mod frames;
+mod killers;
 mod mutate;
 mod oracle;
 mod run;
@@ -43,20 +45,33 @@ macro_rules! targets {
 }
 
 targets! {
-    change: 100_000,
-    history: 20_000,
-    batch: 10_000,
-    statement: 40_000,
-    invite: 40_000,
-    frame: 100_000,
-    request: 40_000,
-    session: 5_000,
-    store: 5_000,
-    word: 100_000,
-    entry: 100_000,
+    change: 150_000,
+    history: 8_000,
+    batch: 6_000,
+    statement: 120_000,
+    invite: 60_000,
+    frame: 60_000,
+    request: 24_000,
+    session: 4_000,
+    store: 3_000,
+    word: 150_000,
+    entry: 390_000,
     catalogue: 5_000,
-    export: 20_000,
+    export: 10_000,
     roster: 10_000,
+}
+
+#[test]
+fn accepted_hostile_changes_pass_through() {
+    accepted::pass_through();
+}
+
+#[test]
+fn killers() {
+    if let Ok(count) = std::env::var("LASTMILE_KILLERS") {
+        killers::hunt(count.parse().expect("LASTMILE_KILLERS is a number"));
+    }
+    killers::are_kept_out();
 }
 
 /// Holds a target to how deep its inputs get: a fuzzer that is turned away at the door proves nothing.
@@ -68,6 +83,10 @@ fn expect(name: &str, summary: &Summary) {
     };
     for (stage, percent) in floors {
         let reached = summary.reached.get(stage).copied().unwrap_or_default();
-        assert!(reached * 100 >= summary.inputs * percent, "{name}: only {reached} of {} inputs: {stage}", summary.inputs);
+        assert!(
+            reached * 100 >= summary.inputs * percent,
+            "{name}: only {reached} of {} inputs: {stage}",
+            summary.inputs
+        );
     }
 }

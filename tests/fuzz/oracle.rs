@@ -52,9 +52,9 @@ fn of_evaluation(known: &[Known<'_>]) -> View {
     // Events read as they show there; keys that only begin as an event's are left out on both sides.
     let view = record.values.iter().filter(|(key, _)| !key.starts_with("ev/")).map(|(key, shown)| {
         let conflict = record.conflicts.iter().find(|conflict| conflict.field == *key);
-        let sides = conflict.filter(|conflict| conflict.kind == ConflictKind::Listed).map(|conflict| {
-            conflict.candidates.iter().filter_map(|side| side.value.cloned()).collect::<Vec<_>>()
-        });
+        let sides = conflict
+            .filter(|conflict| conflict.kind == ConflictKind::Listed)
+            .map(|conflict| conflict.candidates.iter().filter_map(|side| side.value.cloned()).collect::<Vec<_>>());
         let standing = sides.filter(|sides| sides.iter().any(|value| *value != sides[0])).unwrap_or_default();
         ((*key).to_owned(), (shown.value.clone(), standing))
     });
@@ -117,8 +117,12 @@ fn names_all(changes: &[(&[u8], &Change, bool)]) -> bool {
                 let of = changes[*place].1;
                 of.ops.iter().enumerate().filter(|(_, other)| other.key == op.key).map(|(at, _)| of.op_id(at))
             });
-            let replaced: Vec<_> =
-                past.iter().flat_map(|place| &changes[*place].1.ops).filter(|other| other.key == op.key).flat_map(|other| &other.pred).collect();
+            let replaced: Vec<_> = past
+                .iter()
+                .flat_map(|place| &changes[*place].1.ops)
+                .filter(|other| other.key == op.key)
+                .flat_map(|other| &other.pred)
+                .collect();
             earlier.into_iter().all(|id| op.pred.contains(&id) || replaced.contains(&&id))
         })
     })

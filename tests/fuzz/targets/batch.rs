@@ -45,7 +45,11 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let mut many = log(2);
     for _ in 0..40 {
         let last = many.last().unwrap().clone();
-        many.push(commits::commit(last.header.author, Some(&last), vec![(last.header.changes[0].clone(), last.bodies[0].clone())]));
+        many.push(commits::commit(
+            last.header.author,
+            Some(&last),
+            vec![(last.header.changes[0].clone(), last.bodies[0].clone())],
+        ));
     }
     seeds.push(packed(&many).unwrap());
     seeds.extend(bombs());

@@ -42,13 +42,16 @@ pub fn run(data: &[u8]) {
 
 /// The record files and the head of the table of places.
 pub fn seeds() -> Vec<Vec<u8>> {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|path| path.join("schema/records").is_dir());
+    let root =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|path| path.join("schema/records").is_dir());
     let Some(root) = root else { return Vec::new() };
-    let mut seeds: Vec<Vec<u8>> = crate::run::files(&root.join("schema/records")).into_iter().map(|(_, bytes)| bytes).collect();
+    let mut seeds: Vec<Vec<u8>> =
+        crate::run::files(&root.join("schema/records")).into_iter().map(|(_, bytes)| bytes).collect();
     seeds.retain(|bytes| bytes.len() < 6_000);
     let table = std::fs::read_to_string(root.join("schema/places/changsha.csv")).unwrap();
     seeds.push(table.lines().take(30).collect::<Vec<_>>().join("\n").into_bytes());
-    seeds.push(br#"name = "drill"
+    seeds.push(
+        br#"name = "drill"
 zh = "x"
 en = "Drill"
 scope = "community"
@@ -57,7 +60,9 @@ fields = [
   { name = "note", kind = "text", max = 200, merge = "R", level = 1, zh = "n", en = "Note" },
   { name = "served", kind = "int", max = 1000, merge = "Q", level = 0, zh = "s", en = "Served" },
 ]
-"#.to_vec());
+"#
+        .to_vec(),
+    );
     seeds.push(br#"name = "activity"
 zh = "a"
 en = "Activity"
@@ -78,9 +83,20 @@ pub fn mutate(data: &[u8], rng: &mut Random) -> Vec<u8> {
     let at = rng.random_range(0..lines.len());
     let other = rng.random_range(0..lines.len());
     const WORDS: [(&str, &str); 14] = [
-        ("\"R\"", "\"I\""), ("\"I\"", "\"S\""), ("\"Q\"", "\"C\""), ("\"S\"", "\"V\""), ("text", "enum"), ("int", "ref"),
-        ("level = 1", "level = 9"), ("level", "max"), ("true", "false"), ("community", "office"), ("max = 200", "max = -1"),
-        ("name = \"", "name = \"ev/"), ("4301", "43019"), (",", ",,"),
+        ("\"R\"", "\"I\""),
+        ("\"I\"", "\"S\""),
+        ("\"Q\"", "\"C\""),
+        ("\"S\"", "\"V\""),
+        ("text", "enum"),
+        ("int", "ref"),
+        ("level = 1", "level = 9"),
+        ("level", "max"),
+        ("true", "false"),
+        ("community", "office"),
+        ("max = 200", "max = -1"),
+        ("name = \"", "name = \"ev/"),
+        ("4301", "43019"),
+        (",", ",,"),
     ];
     match rng.random_range(0..7) {
         0 => lines.insert(other, lines[at].clone()),

@@ -5,7 +5,7 @@
 
 use lastmile_model::check::{CheckContext, validate_edit, validate_new};
 use lastmile_model::input::{self, Entered, Entry};
-use lastmile_model::{Catalogue, Places, RecordType, Value};
+use lastmile_model::{Catalogue, Field, Places, RecordType, Value};
 use lastmile_relay::OfficeCommand;
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -34,7 +34,8 @@ pub fn run(data: &[u8]) {
 
 fn field(record_type: &RecordType, number: usize, text: &str, ctx: &CheckContext<'_>) {
     let field = &record_type.fields[number % record_type.fields.len()];
-    for element in [input::add(record_type, &field.name, text, ctx), input::remove(record_type, &field.name, text, ctx)] {
+    for element in [input::add(record_type, &field.name, text, ctx), input::remove(record_type, &field.name, text, ctx)]
+    {
         if let Ok(Entered::Set { key, value }) = element {
             assert!(key.starts_with(&field.name) && value == Value::Bool(true));
             tally::note("an element");
@@ -51,7 +52,12 @@ fn field(record_type: &RecordType, number: usize, text: &str, ctx: &CheckContext
             _ => return,
         };
         let again = input::enter(record_type, &field.name, &shown, ctx);
-        assert_eq!(again, Ok(vec![Entered::Set { key: key.clone(), value: value.clone() }]), "{}: {text:?}", field.name);
+        assert_eq!(
+            again,
+            Ok(vec![Entered::Set { key: key.clone(), value: value.clone() }]),
+            "{}: {text:?}",
+            field.name
+        );
         tally::note("reads again as the same");
     }
     let entry = Entry::from(entered);
@@ -64,9 +70,9 @@ fn event(record_type: &RecordType, number: usize, text: &str, ctx: &CheckContext
         record_type.fields.iter().flat_map(|field| &field.events).map(|event| event.kind.as_str()).collect();
     let kind = if kinds.is_empty() { text } else { kinds[number % kinds.len()] };
     let pieces: Vec<&str> = text.split('\u{1f}').collect();
-    let parts: Vec<(&str, &str)> =
-        ["on", "why", "of", "to", "x"].into_iter().zip(pieces.iter().copied()).collect();
-    if let Ok(values) = input::event(record_type, kind, &parts, Uuid::from_bytes([4; 16]), 1_764_000_000_000, None, ctx) {
+    let parts: Vec<(&str, &str)> = ["on", "why", "of", "to", "x"].into_iter().zip(pieces.iter().copied()).collect();
+    if let Ok(values) = input::event(record_type, kind, &parts, Uuid::from_bytes([4; 16]), 1_764_000_000_000, None, ctx)
+    {
         tally::note("an event");
         let _ = validate_edit(record_type, &values, &[], &|_| None, ctx);
     }
@@ -97,20 +103,47 @@ fn objects() -> Vec<String> {
         OfficeCommand::Confirm { which: lastmile_relay::Selection::All, on: Some("2026-03-05".to_owned()) },
     ];
     let mut all: Vec<String> = commands.iter().map(|command| serde_json::to_string(command).unwrap()).collect();
-    all.push(r#"{"title":"清洁日","category":"01","date":"2026-03-05","beneficiaries":20,"tags":["a","b"],"note":null}"#.to_owned());
+    all.push(
+        r#"{"title":"清洁日","category":"01","date":"2026-03-05","beneficiaries":20,"tags":["a","b"],"note":null}"#
+            .to_owned(),
+    );
     all
+}
+
+/// What a person may type into a field.
+fn typed(field: &Field) -> Vec<String> {
+    let codes: Vec<String> =
+        field.choices.iter().flat_map(|choice| [choice.code.clone(), choice.zh.clone()]).take(4).collect();
+    let texts: &[&str] = match field.kind.word() {
+        "int" => &["20", "１２", "-3", "1e3"],
+        "bool" => &["true", "是", "no"],
+        "date" => &["2026-03-05", "3月5日", "昨天"],
+        "month" => &["1980-05", "1980年5月", "80.5"],
+        "time" => &["09:30", "下午3点半"],
+        "instant" => &["1764000000000", "2026-03-05T09:30:00+08:00"],
+        "decimal" => &["12.50", "１２.5", "-0.001"],
+        "place" => &["430103005010", "4301"],
+        "ref" => &["0193d5f0-0000-7000-8000-000000000001"],
+        "id_number" => &["990101198001010013", "99010119891001001x"],
+        "phone" => &["13800138000", "+86 138 0013 8000", "0731-84441234"],
+        "uscc" => &["91350100M000100Y43"],
+        "bytes" => &["3b917702ee419ad8556c13c48ef02ab7", "AAAA"],
+        _ => &["清洁日", "a，b、c", ""],
+    };
+    texts.iter().map(|text| (*text).to_owned()).chain(codes).collect()
 }
 
 /// A few texts for each field of each type.
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
-    let texts = ["清洁日", "2026-03-05", "1980-05", "09:30", "12.50", "true", "430103005010", "13800138000", "20", "01",
-        "990101198001010013", "0193d5f0-0000-7000-8000-000000000001", "a，b、c", "", "2026-03-05\u{1f}why\u{1f}x"];
     for (type_no, record_type) in Catalogue::builtin().types().iter().enumerate() {
-        for field_no in 0..record_type.fields.len() {
-            let text = texts[(type_no * 7 + field_no) % texts.len()];
-            seeds.push([&[type_no as u8, field_no as u8], text.as_bytes()].concat());
+        for (field_no, field) in record_type.fields.iter().enumerate() {
+            for text in typed(field) {
+                seeds.push([&[type_no as u8, field_no as u8], text.as_bytes()].concat());
+            }
         }
+        let event = "2026-03-05\u{1f}why\u{1f}430103005010\u{1f}x";
+        seeds.extend((0..8).map(|kind| [&[type_no as u8, 7 + 8 * kind], event.as_bytes()].concat()));
         seeds.extend(objects().into_iter().map(|text| [&[type_no as u8, 6], text.as_bytes()].concat()));
     }
     seeds
@@ -144,6 +177,11 @@ pub fn mutate(data: &[u8], rng: &mut Random) -> Vec<u8> {
             json.to_string().into_bytes()
         }
         _ if rng.random_bool(0.02) => [vec![b'['; 400], vec![b']'; 400]].concat(),
+        _ if rng.random_bool(0.3) => {
+            let types = Catalogue::builtin().types();
+            let fields = &types[usize::from(numbers[0]) % types.len()].fields;
+            typed(&fields[usize::from(numbers[1]) % fields.len()]).choose(rng).unwrap().clone().into_bytes()
+        }
         _ => word::mutate(text, rng),
     };
     [&numbers[..], &bent].concat()

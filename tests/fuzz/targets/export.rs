@@ -20,19 +20,30 @@ fn report(texts: &[&str]) -> Report {
     let columns = vec![Column::text("a", "甲", "A"), Column::text("b", "乙", "B"), Column::number("c", "丙", "C")];
     let mut list = Table::new("list", words(0), columns);
     for row in texts.chunks(COLUMNS) {
-        let cell = |at: usize| row.get(at).map_or(Cell::Empty, |text| match at {
-            0 => Cell::Text((*text).to_owned()),
-            1 => Cell::Code((*text).to_owned()),
-            _ => Cell::Words(Words::same(text)),
-        });
+        let cell = |at: usize| {
+            row.get(at).map_or(Cell::Empty, |text| match at {
+                0 => Cell::Text((*text).to_owned()),
+                1 => Cell::Code((*text).to_owned()),
+                _ => Cell::Words(Words::same(text)),
+            })
+        };
         list.rows.push(Row { id: None, cells: (0..COLUMNS).map(cell).collect() });
     }
-    let figure = Figure { key: "f", label: words(1), unit: words(2), verified: Amount::Count(-3), with_pending: Amount::Unknown };
+    let figure = Figure {
+        key: "f",
+        label: words(1),
+        unit: words(2),
+        verified: Amount::Count(-3),
+        with_pending: Amount::Unknown,
+    };
     Report {
         report: ReportId::R4,
         title: words(0),
         definition: words(1),
-        scope: PlaceName { code: texts.first().copied().unwrap_or_default().to_owned(), name: texts.last().copied().unwrap_or_default().to_owned() },
+        scope: PlaceName {
+            code: texts.first().copied().unwrap_or_default().to_owned(),
+            name: texts.last().copied().unwrap_or_default().to_owned(),
+        },
         from: Day(20_000),
         to: Day(20_001),
         as_of: Instant(1_764_000_000_000),
@@ -51,7 +62,9 @@ fn report(texts: &[&str]) -> Report {
 /// Whether a spreadsheet takes a cell that begins so for a formula.
 fn is_formula(cell: &str) -> bool {
     // A TAB in front makes text of digits that would be read as a number, and of nothing else.
-    let digits = cell.strip_prefix('\t').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || ('０'..='９').contains(&c)));
+    let digits = cell
+        .strip_prefix('\t')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || ('０'..='９').contains(&c)));
     !digits && cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
 }
 
@@ -91,9 +104,14 @@ pub fn run(data: &[u8]) {
 
 /// Cells that spreadsheets are known to run.
 pub fn seeds() -> Vec<Vec<u8>> {
-    ["=1+1\u{1f}007\u{1f}+1", "@SUM(A1)\u{1f}430103005010\u{1f}\t=1", "a\"b\u{1f}x\r\ny\u{1f}＝1", "'=1\u{1f}12E5\u{1f}清洁日"]
-        .map(|text| text.as_bytes().to_vec())
-        .into()
+    [
+        "=1+1\u{1f}007\u{1f}+1",
+        "@SUM(A1)\u{1f}430103005010\u{1f}\t=1",
+        "a\"b\u{1f}x\r\ny\u{1f}＝1",
+        "'=1\u{1f}12E5\u{1f}清洁日",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .into()
 }
 
 /// Mutates the texts.

@@ -29,7 +29,10 @@ pub fn run(data: &[u8]) {
     }
 }
 
-fn read(mut data: &[u8], piece: usize) -> (Vec<lastmile_protocol::frame::RawFrame>, Option<lastmile_protocol::BadFrame>) {
+fn read(
+    mut data: &[u8],
+    piece: usize,
+) -> (Vec<lastmile_protocol::frame::RawFrame>, Option<lastmile_protocol::BadFrame>) {
     let mut reader = FrameReader::new(limits::MAX_FRAME);
     let mut found = Vec::new();
     loop {

@@ -158,7 +158,13 @@ fn grow(parts: &mut Vec<Vec<u8>>, rng: &mut Random) {
     }
     let known: Vec<Known<'_>> = within.iter().map(|change| Known::visible(change)).collect();
     let edits: Vec<Edit> = (0..rng.random_range(1..5))
-        .map(|_| if rng.random_bool(0.2) { Edit::remove(change_form::key(rng)) } else { Edit::set(change_form::key(rng), change_form::value(rng)) })
+        .map(|_| {
+            if rng.random_bool(0.2) {
+                Edit::remove(change_form::key(rng))
+            } else {
+                Edit::set(change_form::key(rng), change_form::value(rng))
+            }
+        })
         .collect();
     let salt = rng.random_bool(0.3).then(|| rng.random());
     let base = Base { changes: &known, own_last: None };

@@ -26,11 +26,26 @@ pub fn run(data: &[u8]) {
 }
 
 const PARTS: [(&str, &str); 5] = [
-    ("[Content_Types].xml", r#"<?xml version="1.0"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType="application/xml"/><Override PartName="/xl/workbook.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/><Override PartName="/xl/worksheets/sheet1.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"/></Types>"#),
-    ("_rels/.rels", r#"<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>"#),
-    ("xl/workbook.xml", r#"<?xml version="1.0"?><workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets><sheet name="Sheet1" sheetId="1" r:id="rId1"/></sheets></workbook>"#),
-    ("xl/_rels/workbook.xml.rels", r#"<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>"#),
-    ("xl/worksheets/sheet1.xml", r#"<?xml version="1.0"?><worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><dimension ref="A1:C3"/><sheetData><row r="1"><c r="A1" t="inlineStr"><is><t>姓名</t></is></c><c r="B1" t="inlineStr"><is><t>手机</t></is></c><c r="C1" t="inlineStr"><is><t>出生年月</t></is></c></row><row r="2"><c r="A2" t="inlineStr"><is><t>曹雨菲</t></is></c><c r="B2"><v>13900000001</v></c><c r="C2"><v>29221</v></c></row><row r="3"><c r="A3" t="inlineStr"><is><t>陈三</t></is></c><c r="B3" t="str"><v>0731-84441234</v></c><c r="C3"><v>1.5E+300</v></c></row></sheetData><mergeCells count="1"><mergeCell ref="A2:A3"/></mergeCells></worksheet>"#),
+    (
+        "[Content_Types].xml",
+        r#"<?xml version="1.0"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType="application/xml"/><Override PartName="/xl/workbook.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/><Override PartName="/xl/worksheets/sheet1.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"/></Types>"#,
+    ),
+    (
+        "_rels/.rels",
+        r#"<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>"#,
+    ),
+    (
+        "xl/workbook.xml",
+        r#"<?xml version="1.0"?><workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets><sheet name="Sheet1" sheetId="1" r:id="rId1"/></sheets></workbook>"#,
+    ),
+    (
+        "xl/_rels/workbook.xml.rels",
+        r#"<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>"#,
+    ),
+    (
+        "xl/worksheets/sheet1.xml",
+        r#"<?xml version="1.0"?><worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><dimension ref="A1:C3"/><sheetData><row r="1"><c r="A1" t="inlineStr"><is><t>姓名</t></is></c><c r="B1" t="inlineStr"><is><t>手机</t></is></c><c r="C1" t="inlineStr"><is><t>出生年月</t></is></c></row><row r="2"><c r="A2" t="inlineStr"><is><t>曹雨菲</t></is></c><c r="B2"><v>13900000001</v></c><c r="C2"><v>29221</v></c></row><row r="3"><c r="A3" t="inlineStr"><is><t>陈三</t></is></c><c r="B3" t="str"><v>0731-84441234</v></c><c r="C3"><v>1.5E+300</v></c></row></sheetData><mergeCells count="1"><mergeCell ref="A2:A3"/></mergeCells></worksheet>"#,
+    ),
 ];
 
 /// Reads the entries of an archive that holds them uncompressed.
@@ -91,8 +106,13 @@ fn zip(parts: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
 /// A workbook, and the rosters of the importer's own tests.
 pub fn seeds() -> Vec<Vec<u8>> {
     let parts: Vec<_> = PARTS.iter().map(|(name, body)| (name.as_bytes().to_vec(), body.as_bytes().to_vec())).collect();
-    let mut seeds = vec![zip(&parts), "姓名,手机,出生年月\r\n曹雨菲,13900000001,1980-05\r\n陈三,0731-84441234,80.5\r\n".as_bytes().to_vec()];
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|path| path.join("crates/lastmile-cli").is_dir());
+    let mut seeds = vec![
+        zip(&parts),
+        "姓名,手机,出生年月\r\n曹雨菲,13900000001,1980-05\r\n陈三,0731-84441234,80.5\r\n".as_bytes().to_vec(),
+    ];
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .find(|path| path.join("crates/lastmile-cli").is_dir());
     if let Some(root) = root {
         let fixtures = crate::run::files(&root.join("crates/lastmile-cli/tests/fixtures/roster"));
         seeds.extend(fixtures.into_iter().filter(|(path, _)| !path.ends_with("README.md")).map(|(_, bytes)| bytes));
@@ -103,7 +123,19 @@ pub fn seeds() -> Vec<Vec<u8>> {
 /// Mutates cells and lines, or a part of a workbook whose check sums are put right.
 pub fn mutate(data: &[u8], rng: &mut Random) -> Vec<u8> {
     const ODD: [&str; 14] = [
-        "A1048576", "XFD1", "ZZZZ1", "A0", "1E+400", "-1", "NaN", "4294967296", "&#0;", "&lol;", "t=\"s\"", "t=\"e\"", "A1:XFD1048576",
+        "A1048576",
+        "XFD1",
+        "ZZZZ1",
+        "A0",
+        "1E+400",
+        "-1",
+        "NaN",
+        "4294967296",
+        "&#0;",
+        "&lol;",
+        "t=\"s\"",
+        "t=\"e\"",
+        "A1:XFD1048576",
         "<row r=\"1048577\">",
     ];
     let mut parts = unzip(data);

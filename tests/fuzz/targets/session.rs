@@ -133,6 +133,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
 /// Mutates frames, or the side they are said to.
 pub fn mutate(data: &[u8], rng: &mut Random) -> Vec<u8> {
     let (how, stream) = data.split_first().unwrap_or((&0, &[]));
-    let how = if rng.random_bool(0.1) { *[0, 1, 2, 3, 4, 5].choose(rng).unwrap() + 6 * rng.random_range(0..40) } else { *how };
+    let how = if rng.random_bool(0.1) {
+        *[0, 1, 2, 3, 4, 5].choose(rng).unwrap() + 6 * rng.random_range(0..40)
+    } else {
+        *how
+    };
     [vec![how], frames::mutate_stream(stream, rng)].concat()
 }

@@ -119,7 +119,9 @@ pub fn mutate(data: &[u8], rng: &mut Random) -> Vec<u8> {
             written(0, |out| out.raw(&certificate.signed(&key(1), &deployment()).encode()))
         }
         1 => written(1, |out| Seal::sign(&key(2), &deployment(), &scope(), number(rng), chain).write(out)),
-        2 => written(2, |out| Receipt::sign(&key(1), &deployment(), &scope(), author(3), number(rng), chain).write(out)),
+        2 => {
+            written(2, |out| Receipt::sign(&key(1), &deployment(), &scope(), author(3), number(rng), chain).write(out))
+        }
         _ => {
             let mut vector = Vector::read(&mut Reader::new(bytes)).unwrap_or_else(|_| vector());
             for _ in 0..rng.random_range(1..4) {

@@ -122,10 +122,32 @@ fn spelled(text: &str) {
 /// One of each.
 pub fn seeds() -> Vec<Vec<u8>> {
     const TEXTS: [&str; 26] = [
-        "community:430103005010", "city:4301", "3b917702ee419ad8556c13c48ef02ab7", "0193d5f0-0000-7000-8000-000000000001",
-        "ev/0193d5f000007000800000000000000a/kind", "tags/环保", "430103005010", "2026-03-05", "２０２６年３月５日", "3月5日",
-        "昨天", "2025/2/30", "1980-05", "1980年5月", "09:30", "下午3点半", "24:00", "990101198001010013", "11010519491231002X",
-        "91350100M000100Y43", "13800138000", "+86 138 0013 8000", "（0731）8444-1234", "张伟（Zhāng Wěi）", "單小明", "欧阳 · 娜娜",
+        "community:430103005010",
+        "city:4301",
+        "3b917702ee419ad8556c13c48ef02ab7",
+        "0193d5f0-0000-7000-8000-000000000001",
+        "ev/0193d5f000007000800000000000000a/kind",
+        "tags/环保",
+        "430103005010",
+        "2026-03-05",
+        "２０２６年３月５日",
+        "3月5日",
+        "昨天",
+        "2025/2/30",
+        "1980-05",
+        "1980年5月",
+        "09:30",
+        "下午3点半",
+        "24:00",
+        "990101198001010013",
+        "11010519491231002X",
+        "91350100M000100Y43",
+        "13800138000",
+        "+86 138 0013 8000",
+        "（0731）8444-1234",
+        "张伟（Zhāng Wěi）",
+        "單小明",
+        "欧阳 · 娜娜",
     ];
     TEXTS.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
@@ -137,7 +159,9 @@ pub fn mutate(data: &[u8], rng: &mut Random) -> Vec<u8> {
     match rng.random_range(0..6) {
         0 => text.extend(mutate::text(rng).chars()),
         1 => drop(text.splice(at..at, mutate::text(rng).chars()).count()),
-        2 if at < text.len() => text[at] = *['0', '9', '5', '－', '０', 'X', 'x', ' ', '年', '\u{301}', 'İ', 'ß', 'Σ'].choose(rng).unwrap(),
+        2 if at < text.len() => {
+            text[at] = *['0', '9', '5', '－', '０', 'X', 'x', ' ', '年', '\u{301}', 'İ', 'ß', 'Σ'].choose(rng).unwrap()
+        }
         3 if at < text.len() => drop(text.remove(at)),
         4 if at < text.len() => text[at] = char::from_digit(rng.random_range(0..10), 10).unwrap(),
         _ => {
@@ -148,7 +172,8 @@ pub fn mutate(data: &[u8], rng: &mut Random) -> Vec<u8> {
     }
     let mut bytes = text.into_iter().collect::<String>().into_bytes();
     if bytes.len() == 18 {
-        let check = lastmile_model::idnumber::check_character(&bytes[..17]).or_else(|| uscc::check_character(&bytes[..17]));
+        let check =
+            lastmile_model::idnumber::check_character(&bytes[..17]).or_else(|| uscc::check_character(&bytes[..17]));
         bytes[17] = check.unwrap_or(bytes[17]);
     }
     bytes
