@@ -61,6 +61,23 @@ targets! {
     roster: 10_000,
 }
 
+/// Batches of a few kilobytes that hold as much as the format allows: too slow to mutate by the thousand.
+#[test]
+fn bombs() {
+    for (name, run, inputs) in [
+        ("batch", targets::batch::run as fn(&[u8]), targets::batch::bombs()),
+        ("store", targets::store::run, targets::store::bombs()),
+    ] {
+        for (number, data) in inputs.iter().enumerate() {
+            cost::take();
+            run(data);
+            let cost = cost::take();
+            println!("{name} bomb {number}: {} bytes take {} kB and {:?}", data.len(), cost.bytes >> 10, cost.cpu);
+            assert!(cost.cpu < std::time::Duration::from_secs(1), "{name} bomb {number} took {:?}", cost.cpu);
+        }
+    }
+}
+
 #[test]
 fn accepted_hostile_changes_pass_through() {
     accepted::pass_through();
