@@ -2,6 +2,7 @@
 //!
 //! A target feeds one input and panics when a law breaks. Here each runs over its corpus and a fixed number of inputs; under
 //! `libfuzzer/` the same functions run under libFuzzer.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test says what failed by stopping")]
 #![expect(clippy::cast_possible_truncation, reason = "a test cuts numbers into bytes on purpose")]
 
 mod accepted;
@@ -96,6 +97,18 @@ fn expect(name: &str, summary: &Summary) {
     let floors: &[(&str, u64)] = match name {
         "change" => &[("passes the hash", 30), ("decoded", 10), ("admitted", 5)],
         "history" => &[("any admitted", 50), ("four or more admitted", 30)],
+        "batch" => &[("unpacked", 30)],
+        "statement" => {
+            &[("a certificate", 5), ("a seal that verifies", 5), ("a receipt that verifies", 5), ("a vector", 3)]
+        }
+        "invite" => &[("an invite", 5)],
+        "frame" => &[("opened", 100)],
+        "request" => &[("opened", 40), ("verified", 5)],
+        "session" => &[("took something", 5), ("served a batch", 10)],
+        "store" => &[("appended", 60), ("exported", 100), ("pending", 2), ("other past", 2)],
+        "entry" => &[("entered", 5), ("an object", 2)],
+        "catalogue" => &[("a catalogue", 2), ("an extension", 1)],
+        "roster" => &[("a workbook", 5), ("rows", 10)],
         _ => &[],
     };
     for (stage, percent) in floors {
