@@ -93,7 +93,8 @@ fn json(record_type: &RecordType, text: &str, ctx: &CheckContext<'_>) {
     }
 }
 
-fn objects() -> Vec<String> {
+/// Commands of the office, and an object of fields.
+pub fn objects() -> Vec<String> {
     let id = Uuid::from_bytes([3; 16]);
     let commands = [
         OfficeCommand::invite(&["community:430103005010"], lastmile_model::roles::Role::Worker),
@@ -185,4 +186,25 @@ pub fn mutate(data: &[u8], rng: &mut Random) -> Vec<u8> {
         _ => word::mutate(text, rng),
     };
     [&numbers[..], &bent].concat()
+}
+
+/// Mutates the members of a command's JSON: a value, a name, or its characters.
+pub fn mutate_json(text: &[u8], rng: &mut Random) -> Vec<u8> {
+    let parsed = serde_json::from_slice::<serde_json::Value>(text).ok().filter(serde_json::Value::is_object);
+    let Some(mut json) = parsed.filter(|_| rng.random_bool(0.8)) else { return word::mutate(text, rng) };
+    let object = json.as_object_mut().unwrap();
+    let names: Vec<String> = object.keys().filter(|name| *name != "command").cloned().collect();
+    if let Some(name) = names.choose(rng) {
+        let value = match rng.random_range(0..7) {
+            0 => serde_json::Value::Null,
+            1 => mutate::signed_number(rng).into(),
+            2 => serde_json::json!(["community:430103005010", mutate::text(rng)]),
+            3 => Uuid::from_bytes([rng.random_range(0..9); 16]).to_string().into(),
+            4 => rng.random_range(1900..2100).into(),
+            5 => serde_json::json!({ "within": mutate::text(rng) }),
+            _ => mutate::text(rng).into(),
+        };
+        object.insert(name.clone(), value);
+    }
+    json.to_string().into_bytes()
 }
