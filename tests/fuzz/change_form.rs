@@ -462,3 +462,27 @@ pub fn mutate_meaning(change: &mut Change, others: &[Change], rng: &mut Random) 
     let mut keys = std::collections::BTreeSet::new();
     change.ops.retain(|op| keys.insert(op.key.clone()));
 }
+
+/// The longest run that a run-length column claims.
+pub fn largest_run(column: &[u8]) -> u64 {
+    let mut reader = Parts(column);
+    let mut largest = 0;
+    // A column of another kind reads as nonsense here, which only makes the guess too high.
+    while let Some(count) = reader.signed() {
+        match count {
+            0 => largest = largest.max(reader.number().unwrap_or(0)),
+            1.. => {
+                largest = largest.max(count.unsigned_abs());
+                if reader.number().is_none() {
+                    break;
+                }
+            }
+            _ => {
+                for _ in 0..count.unsigned_abs().min(300) {
+                    largest = largest.max(reader.number().unwrap_or(0).min(1 << 20));
+                }
+            }
+        }
+    }
+    largest
+}

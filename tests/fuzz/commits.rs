@@ -55,7 +55,11 @@ pub fn commit(by: AuthorId, before: Option<&Commit>, changes: Vec<(ChangeEntry, 
 
 /// A short honest log: an activity, a person, an edit of the activity.
 pub fn log(by: u8) -> Vec<Commit> {
-    let (number, by) = (u32::from(by), author(by));
+    log_of(author(by), by.into())
+}
+
+/// The same log of any author, its records made from a number.
+pub fn log_of(by: AuthorId, number: u32) -> Vec<Commit> {
     let activity = [Edit::set("title", "清洁日"), Edit::set("date", "2025-03-05"), Edit::set("beneficiaries", 20)];
     let first_change = first(by, "activity", id(number), &activity);
     let person = [Edit::set("name", "王芳"), Edit::set("phone/13900000000", true), Edit::set("status", "active")];

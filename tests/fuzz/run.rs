@@ -4,9 +4,12 @@
 //! runs one input alone. CPU time is held to ten times what an input may take, or to the limit itself with `LASTMILE_FUZZ` in
 //! a release build.
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng};
@@ -40,7 +43,7 @@ pub struct Summary {
     /// How many inputs were made, without the corpus.
     pub inputs: u64,
     /// How many inputs reached each stage, the corpus included.
-    pub reached: std::collections::BTreeMap<&'static str, u64>,
+    pub reached: BTreeMap<&'static str, u64>,
 }
 
 /// The folder of a target's corpus.
@@ -81,8 +84,36 @@ struct Worst {
     cpu: (Duration, String),
 }
 
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does work whose panics are meant to happen, without a word about them.
+pub fn quietly<T>(work: impl FnOnce() -> T) -> T {
+    install();
+    QUIET.set(true);
+    let done = work();
+    QUIET.set(false);
+    done
+}
+
+/// Says nothing of panics that are meant to happen, nor of those in the reader of workbooks, whose caller takes them for a
+/// damaged file.
+fn install() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !QUIET.get() && !panic.location().is_some_and(|place| place.file().contains("calamine")) {
+                hook(panic);
+            }
+        }));
+    });
+}
+
 /// Runs a target over its corpus and its inputs, and panics with a command that replays the first failure.
 pub fn run(target: &Target) -> Summary {
+    install();
     let files = files(&corpus(target.name));
     let mut pool: Vec<Vec<u8>> = files.iter().map(|(_, bytes)| bytes.clone()).collect();
     pool.extend((target.seeds)());
@@ -106,8 +137,17 @@ pub fn run(target: &Target) -> Summary {
     }
     let count = environment("LASTMILE_FUZZ").unwrap_or(target.inputs);
     let from = environment("LASTMILE_FROM").unwrap_or(0);
+    let mut harvest = std::env::var_os("LASTMILE_CORPUS").map(|_| Harvest::default());
     for seed in from..from + count {
-        one(target, &input(target, &pool, seed), &format!("seed {seed}"), &mut worst);
+        let data = input(target, &pool, seed);
+        let before = harvest.as_ref().map(|_| tally::snapshot());
+        one(target, &data, &format!("seed {seed}"), &mut worst);
+        if let (Some(harvest), Some(before)) = (&mut harvest, before) {
+            harvest.look(&data, &before);
+        }
+    }
+    if let Some(harvest) = harvest {
+        harvest.write(target.name);
     }
     let reached = tally::take();
     let mut stages = String::new();
@@ -125,6 +165,42 @@ pub fn run(target: &Target) -> Summary {
         worst.cpu.1,
     );
     Summary { inputs: count, reached }
+}
+
+/// Gathers, for each way that inputs went, the shortest one: with `LASTMILE_CORPUS` a run writes these into the corpus.
+#[derive(Default)]
+struct Harvest(BTreeMap<String, Vec<u8>>);
+
+impl Harvest {
+    /// The most files of a target.
+    const MOST: usize = 24;
+
+    fn look(&mut self, data: &[u8], before: &[(&'static str, u64)]) {
+        let mut way = String::new();
+        for (stage, times) in tally::snapshot() {
+            let earlier = before.iter().find(|(known, _)| *known == stage).map_or(0, |(_, times)| *times);
+            if times > earlier {
+                way.push_str(&format!("{}-{}.", stage.replace(' ', "-"), (times - earlier).min(3)));
+            }
+        }
+        if way.is_empty() || data.len() > 3_000 || (self.0.len() >= Self::MOST && !self.0.contains_key(&way)) {
+            return;
+        }
+        let known = self.0.entry(way).or_insert_with(|| data.to_vec());
+        if data.len() < known.len() {
+            *known = data.to_vec();
+        }
+    }
+
+    fn write(self, name: &str) {
+        let folder = corpus(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        for (_, bytes) in self.0 {
+            let hash = lastmile_log::sha256(&bytes);
+            let hex: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+            std::fs::write(folder.join(format!("{hex}.bin")), bytes).unwrap();
+        }
+    }
 }
 
 fn one(target: &Target, data: &[u8], name: &str, worst: &mut Worst) {

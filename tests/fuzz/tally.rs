@@ -16,3 +16,8 @@ pub fn note(stage: &'static str) {
 pub fn take() -> BTreeMap<&'static str, u64> {
     REACHED.take()
 }
+
+/// Returns the stages noted so far with their counts.
+pub fn snapshot() -> Vec<(&'static str, u64)> {
+    REACHED.with_borrow(|reached| reached.iter().map(|(stage, times)| (*stage, *times)).collect())
+}

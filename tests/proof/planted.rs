@@ -18,7 +18,7 @@ const FAULTS: [(&str, &str, &str); 21] = [
     ("newest-clock-wins", "the value with the latest clock shows", SIMULATOR),
     ("lost-loser", "a conflict's losing value is not listed", SIMULATOR),
     ("remove-wins", "a removal takes concurrent additions with it", SIMULATOR),
-    ("release-wins", "of concurrent verdicts the release holds", SIMULATOR),
+    ("verdict-looks-ahead", "a verdict hides only what comes after it", SIMULATOR),
     ("visible-quarantine", "quarantined commits go on showing", SIMULATOR),
     ("unchecked-seal", "a seal's signature is not verified", SIMULATOR),
     ("unchecked-chain", "a batch is appended whatever stands before it", SIMULATOR),

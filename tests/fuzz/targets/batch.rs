@@ -52,7 +52,6 @@ pub fn seeds() -> Vec<Vec<u8>> {
         ));
     }
     seeds.push(packed(&many).unwrap());
-    seeds.extend(bombs());
     seeds
 }
 

@@ -5,7 +5,7 @@
 
 use lastmile_model::check::{CheckContext, validate_edit, validate_new};
 use lastmile_model::input::{self, Entered, Entry};
-use lastmile_model::{Catalogue, Places, RecordType, Value};
+use lastmile_model::{Catalogue, Field, Places, RecordType, Value};
 use lastmile_relay::OfficeCommand;
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -93,7 +93,8 @@ fn json(record_type: &RecordType, text: &str, ctx: &CheckContext<'_>) {
     }
 }
 
-fn objects() -> Vec<String> {
+/// Commands of the office, and an object of fields.
+pub fn objects() -> Vec<String> {
     let id = Uuid::from_bytes([3; 16]);
     let commands = [
         OfficeCommand::invite(&["community:430103005010"], lastmile_model::roles::Role::Worker),
@@ -110,9 +111,33 @@ fn objects() -> Vec<String> {
     all
 }
 
+/// What a person may type into a field.
+fn typed(field: &Field) -> Vec<String> {
+    let codes: Vec<String> =
+        field.choices.iter().flat_map(|choice| [choice.code.clone(), choice.zh.clone()]).take(4).collect();
+    let texts: &[&str] = match field.kind.word() {
+        "int" => &["20", "１２", "-3", "1e3"],
+        "bool" => &["true", "是", "no"],
+        "date" => &["2026-03-05", "3月5日", "昨天"],
+        "month" => &["1980-05", "1980年5月", "80.5"],
+        "time" => &["09:30", "下午3点半"],
+        "instant" => &["1764000000000", "2026-03-05T09:30:00+08:00"],
+        "decimal" => &["12.50", "１２.5", "-0.001"],
+        "place" => &["430103005010", "4301"],
+        "ref" => &["0193d5f0-0000-7000-8000-000000000001"],
+        "id_number" => &["990101198001010013", "99010119891001001x"],
+        "phone" => &["13800138000", "+86 138 0013 8000", "0731-84441234"],
+        "uscc" => &["91350100M000100Y43"],
+        "bytes" => &["3b917702ee419ad8556c13c48ef02ab7", "AAAA"],
+        _ => &["清洁日", "a，b、c", ""],
+    };
+    texts.iter().map(|text| (*text).to_owned()).chain(codes).collect()
+}
+
 /// A few texts for each field of each type.
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
+<<<<<<< HEAD
     let texts = [
         "清洁日",
         "2026-03-05",
@@ -130,11 +155,16 @@ pub fn seeds() -> Vec<Vec<u8>> {
         "",
         "2026-03-05\u{1f}why\u{1f}x",
     ];
+=======
+>>>>>>> fuzz
     for (type_no, record_type) in Catalogue::builtin().types().iter().enumerate() {
-        for field_no in 0..record_type.fields.len() {
-            let text = texts[(type_no * 7 + field_no) % texts.len()];
-            seeds.push([&[type_no as u8, field_no as u8], text.as_bytes()].concat());
+        for (field_no, field) in record_type.fields.iter().enumerate() {
+            for text in typed(field) {
+                seeds.push([&[type_no as u8, field_no as u8], text.as_bytes()].concat());
+            }
         }
+        let event = "2026-03-05\u{1f}why\u{1f}430103005010\u{1f}x";
+        seeds.extend((0..8).map(|kind| [&[type_no as u8, 7 + 8 * kind], event.as_bytes()].concat()));
         seeds.extend(objects().into_iter().map(|text| [&[type_no as u8, 6], text.as_bytes()].concat()));
     }
     seeds
@@ -168,7 +198,33 @@ pub fn mutate(data: &[u8], rng: &mut Random) -> Vec<u8> {
             json.to_string().into_bytes()
         }
         _ if rng.random_bool(0.02) => [vec![b'['; 400], vec![b']'; 400]].concat(),
+        _ if rng.random_bool(0.3) => {
+            let types = Catalogue::builtin().types();
+            let fields = &types[usize::from(numbers[0]) % types.len()].fields;
+            typed(&fields[usize::from(numbers[1]) % fields.len()]).choose(rng).unwrap().clone().into_bytes()
+        }
         _ => word::mutate(text, rng),
     };
     [&numbers[..], &bent].concat()
+}
+
+/// Mutates the members of a command's JSON: a value, a name, or its characters.
+pub fn mutate_json(text: &[u8], rng: &mut Random) -> Vec<u8> {
+    let parsed = serde_json::from_slice::<serde_json::Value>(text).ok().filter(serde_json::Value::is_object);
+    let Some(mut json) = parsed.filter(|_| rng.random_bool(0.8)) else { return word::mutate(text, rng) };
+    let object = json.as_object_mut().unwrap();
+    let names: Vec<String> = object.keys().filter(|name| *name != "command").cloned().collect();
+    if let Some(name) = names.choose(rng) {
+        let value = match rng.random_range(0..7) {
+            0 => serde_json::Value::Null,
+            1 => mutate::signed_number(rng).into(),
+            2 => serde_json::json!(["community:430103005010", mutate::text(rng)]),
+            3 => Uuid::from_bytes([rng.random_range(0..9); 16]).to_string().into(),
+            4 => rng.random_range(1900..2100).into(),
+            5 => serde_json::json!({ "within": mutate::text(rng) }),
+            _ => mutate::text(rng).into(),
+        };
+        object.insert(name.clone(), value);
+    }
+    json.to_string().into_bytes()
 }

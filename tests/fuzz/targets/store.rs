@@ -94,10 +94,13 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let mut backwards = pieces(3, &[0, 1, 2, 3]);
     backwards.reverse();
     let whole = commits::AUTHORS.iter().flat_map(|by| pieces(*by, &[0, 3])).collect();
-    let mut seeds =
-        vec![input(0, pieces(2, &[0, 3])), input(1, pieces(3, &[0, 1, 3])), input(0, backwards), input(1, whole)];
-    seeds.extend(super::batch::bombs().into_iter().map(|bomb| input(0, vec![[vec![0], bomb].concat()])));
-    seeds
+    vec![input(0, pieces(2, &[0, 3])), input(1, pieces(3, &[0, 1, 3])), input(0, backwards), input(1, whole)]
+}
+
+/// Bombs as batches that are sealed and taken.
+pub fn bombs() -> Vec<Vec<u8>> {
+    let input = |bomb: Vec<u8>| [vec![0], join(&[[vec![0], bomb].concat()])].concat();
+    super::batch::bombs().into_iter().map(input).collect()
 }
 
 /// Mutates commits of a batch, how it is sealed, or the order.

@@ -42,8 +42,8 @@ impl World {
             87..89 => self.back_up(device, rng)?,
             89..92 => self.put_back(device, rng)?,
             92..94 => self.copy(device, rng)?,
-            94..96 => self.skew(device, rng),
-            96..98 => self.back_up_relay(rng)?,
+            94 => self.skew(device, rng),
+            95..97 => self.back_up_relay(rng)?,
             _ => self.put_back_relay(rng)?,
         }
         let pause = match rng.random_range(0..10) {
@@ -451,7 +451,7 @@ impl World {
 
     /// The relay is put back to an older copy; it goes on under another epoch.
     fn put_back_relay(&mut self, rng: &mut ChaCha8Rng) -> Check {
-        let Some(backup) = self.hub.backup.clone().filter(|_| rng.random_bool(0.7)) else { return Ok(()) };
+        let Some(backup) = self.hub.backup.clone().filter(|_| rng.random_bool(0.8)) else { return Ok(()) };
         self.hub.disk.crash_process();
         let lost = self.hub.stop();
         self.give_up(lost);
