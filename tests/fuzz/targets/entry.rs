@@ -137,26 +137,6 @@ fn typed(field: &Field) -> Vec<String> {
 /// A few texts for each field of each type.
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
-<<<<<<< HEAD
-    let texts = [
-        "清洁日",
-        "2026-03-05",
-        "1980-05",
-        "09:30",
-        "12.50",
-        "true",
-        "430103005010",
-        "13800138000",
-        "20",
-        "01",
-        "990101198001010013",
-        "0193d5f0-0000-7000-8000-000000000001",
-        "a，b、c",
-        "",
-        "2026-03-05\u{1f}why\u{1f}x",
-    ];
-=======
->>>>>>> fuzz
     for (type_no, record_type) in Catalogue::builtin().types().iter().enumerate() {
         for (field_no, field) in record_type.fields.iter().enumerate() {
             for text in typed(field) {
