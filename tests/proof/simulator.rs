@@ -49,7 +49,7 @@ pub fn histories(from: u64, count: u64) -> Result<BTreeMap<&'static str, u64>, B
                 return;
             }
             let plan = Plan::of(seed);
-            let outcome = run(&plan).and_then(|outcome| match seed % TWICE == 0 && run(&plan)? != outcome {
+            let outcome = run(&plan).and_then(|outcome| match seed.is_multiple_of(TWICE) && run(&plan)? != outcome {
                 true => Err(Box::new(Failure {
                     plan: plan.clone(),
                     step: plan.steps,

@@ -173,10 +173,11 @@ impl World {
                 held = held || one.replica().with_store(|store| known.is_in(store)).map_err(failed)?;
             }
             // A relay that is down now may hold it: it says so when it is up.
-            if !held && self.hub.relay.is_some() {
-                if let Some(known) = self.ledger.commits.get_mut(number) {
-                    known.gone = true;
-                }
+            if !held
+                && self.hub.relay.is_some()
+                && let Some(known) = self.ledger.commits.get_mut(number)
+            {
+                known.gone = true;
             }
         }
         Ok(())

@@ -21,7 +21,7 @@ pub struct Known {
 impl Known {
     /// Whether a replica holds it.
     pub fn is_in(&self, store: &mut Store) -> Result<bool, StoreError> {
-        Ok(store.holds(&self.scope, self.author, self.seq, self.chain)?)
+        store.holds(&self.scope, self.author, self.seq, self.chain)
     }
 }
 
