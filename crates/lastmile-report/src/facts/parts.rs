@@ -25,6 +25,8 @@ pub(crate) struct Part {
     row: u32,
     /// Open conflicts of its records, and one where their minutes differ.
     pub(crate) open: u16,
+    /// Whether their minutes differ.
+    differ: bool,
     /// The largest number of minutes that any of its records says; [`UNSAID`] where none does.
     minutes: u16,
 }
@@ -40,8 +42,10 @@ impl Part {
 
     /// Takes in another record of the same part.
     fn join(&mut self, other: &Self) {
+        let counted = u16::from(self.differ).saturating_add(u16::from(other.differ));
         let differ = matches!((self.minutes(), other.minutes()), (Some(one), Some(two)) if one != two);
-        self.open = self.open.saturating_add(other.open).saturating_add(u16::from(differ));
+        self.differ |= other.differ || differ;
+        self.open = self.open.saturating_add(other.open).saturating_sub(counted).saturating_add(u16::from(self.differ));
         self.minutes = self.minutes().max(other.minutes()).unwrap_or(UNSAID);
     }
 }
@@ -139,7 +143,7 @@ pub(crate) fn parts(
             let minutes = minutes.int().and_then(|minutes| u16::try_from(minutes).ok()).unwrap_or(UNSAID);
             let open = u16::try_from(count(open)).unwrap_or(u16::MAX);
             let person = found.persons.number(links.persons.of(person));
-            found.all.push(Part { session, person, row: rows, open, minutes });
+            found.all.push(Part { session, person, row: rows, open, differ: false, minutes });
             rows = rows.saturating_add(1);
             if reading.with_ids {
                 found.ids.push(number(&row.id));
@@ -175,4 +179,24 @@ pub(crate) fn parts(
         same
     });
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differing_minutes_are_one_question_whatever_the_order_of_the_records() {
+        let joined = |minutes: [u16; 3]| {
+            let part = |minutes| Part { session: 0, person: 0, row: 0, open: 1, differ: false, minutes };
+            let mut all = minutes.map(part).into_iter();
+            let mut first = all.next().unwrap();
+            all.for_each(|next| first.join(&next));
+            (first.open, first.minutes())
+        };
+        for minutes in [[60, 90, 60], [60, 60, 90], [90, 60, 60], [90, 60, 30]] {
+            assert_eq!(joined(minutes), (4, Some(90)), "{minutes:?}");
+        }
+        assert_eq!(joined([60, UNSAID, 60]), (3, Some(60)));
+    }
 }

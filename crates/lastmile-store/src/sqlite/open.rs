@@ -17,6 +17,11 @@ use crate::{StoreError, columns};
 /// SQLite before this could corrupt a WAL database when two connections met at a reset.
 const NEEDED_SQLITE: (&str, i32) = ("3.51.3", 3_051_003);
 
+/// How often, and after what pauses, the writer's lock is tried for. A program that ends lets go of it in a moment, and so does a child
+/// process that has just been begun: until it runs its own program it holds everything that its parent had open.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
 /// How long a handle waits for another one's lock.
 pub(super) const BUSY_WAIT: Duration = Duration::from_secs(10);
 
@@ -119,11 +124,14 @@ fn take_lock(path: &Path) -> Result<std::fs::File, StoreError> {
                 _ => StoreError::engine("creating the lock file", error),
             },
         )?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
-        Err(std::fs::TryLockError::Error(error)) => Err(StoreError::engine("locking the replica", error)),
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(std::fs::TryLockError::Error(error)) => return Err(StoreError::engine("locking the replica", error)),
+        }
     }
+    Err(StoreError::InUse { path: path.to_owned() })
 }
 
 fn connect(path: &Path, options: &OpenOptions, flags: OpenFlags) -> Result<Connection, StoreError> {

@@ -7,7 +7,7 @@ use lastmile_model::{RecordId, Scope};
 use lastmile_store::{Reader, Store, StoreError};
 
 use super::device::Place;
-use super::ledger::Ledger;
+use super::ledger::{Known, Ledger};
 use super::world::{Check, World, city, community};
 
 /// Every so manieth seed has its views made anew at the end.
@@ -137,22 +137,27 @@ impl World {
         let replica = std::sync::Arc::clone(one.replica());
         let author = replica.author();
         let epoch = relay.epoch();
-        let own = replica.with_store(|store| -> Result<Option<BTreeSet<Place>>, StoreError> {
-            if store.epoch()? != Some(epoch) || store.unsent(author)?.commits > 0 {
-                return Ok(None);
-            }
-            Ok(Some(heads(store).into_iter().filter(|(_, of, ..)| *of == author).collect()))
+        let all_sent = replica.with_store(|store| -> Result<bool, StoreError> {
+            Ok(store.epoch()? == Some(epoch) && store.unsent(author)?.commits == 0)
         });
-        let Some(own) = own.map_err(failed)? else { return Ok(()) };
-        for (scope, author, seq, chain) in &own {
-            if !relay.with_store(|store| store.holds(scope, *author, *seq, *chain)).map_err(failed)? {
-                return Err(format!("P2: device {device} calls commit {seq} uploaded, which is not at the relay"));
+        if !all_sent.map_err(failed)? {
+            return Ok(());
+        }
+        // What copies of it wrote under the same author is theirs to send.
+        let commits = one.must_have.iter().filter_map(|number| self.ledger.commits.get(*number));
+        let own: Vec<&Known> = commits.filter(|known| known.author == author).collect();
+        for known in &own {
+            if !relay.with_store(|store| known.is_in(store)).map_err(failed)? {
+                return Err(format!(
+                    "P2: device {device} calls commit {} uploaded, which is not at the relay",
+                    known.seq
+                ));
             }
         }
-        for (scope, author, ..) in &own {
-            let receipts = replica.with_store(|store| store.receipts_of(scope, *author)).map_err(failed)?;
-            one.uploaded.retain(|(of, by, ..)| (of, by) != (scope, author));
-            one.uploaded.extend(receipts.into_iter().map(|one| (scope.clone(), *author, one.seq, one.chain)));
+        for scope in own.iter().map(|known| &known.scope).collect::<BTreeSet<_>>() {
+            let receipts = replica.with_store(|store| store.receipts_of(scope, author)).map_err(failed)?;
+            one.uploaded.retain(|(of, by, ..)| (of, by) != (scope, &author));
+            one.uploaded.extend(receipts.into_iter().map(|one| (scope.clone(), author, one.seq, one.chain)));
         }
         Ok(())
     }
