@@ -415,3 +415,26 @@ async fn the_receipt_of_one_copys_work_is_none_of_the_others() {
     assert_eq!(unsent(&copy), 0);
     assert_eq!(titles(&copy).len(), 4);
 }
+
+#[tokio::test]
+async fn a_log_that_parted_is_noticed_at_the_next_opening_whoever_brought_the_other_side() {
+    let field = Field::new().await;
+    close(field.enrol("one").await);
+    field.copy("one", "copy");
+    let (one, copy) = (field.open("one"), field.open("copy"));
+    add_activity(&one, "原件", 1);
+    add_activity(&copy, "副本", 1);
+    {
+        // The other side arrives, and the device ends before it has said so anywhere.
+        let file = field.path("by-hand.lastmile");
+        copy.export_bundle(&file).unwrap();
+        one.import_bundle(&file).unwrap();
+        let kept = std::fs::read(field.path("one").join("mark")).unwrap();
+        one.with_store(|store| store.set_setting("mark", &kept)).unwrap();
+    }
+    let before = one.author();
+    drop(one);
+    let one = field.open("one");
+    assert_ne!(one.author(), before, "nobody writes on in a log that parted");
+    assert!(follows(&one, before));
+}

@@ -51,6 +51,10 @@ impl PeerExchange<'_> {
         let driven = self.replica.drive(&mut self.learnt, |host| {
             if bytes.is_empty() { pump(session, host, &mut output) } else { feed(session, host, bytes, &mut output) }
         });
+        // Kept at once: the connection, or the power, may go before the end.
+        if self.learnt.own_log_ahead && !self.replica.needs_reopening() {
+            self.replica.keep_own_log_ahead(&self.learnt)?;
+        }
         self.keep(driven)?;
         Ok(output)
     }

@@ -25,7 +25,7 @@ use crate::folder::{Folder, new_mark};
 use crate::host::{Learnt, StoreHost, local_scopes};
 use crate::http::Carrier;
 use crate::status::{SyncProgress, SyncStatus};
-use crate::succession::{own_authors, succeed};
+use crate::succession::{has_parted, own_authors, succeed};
 use crate::transport::Transport;
 use crate::upload::UploadBudget;
 
@@ -138,7 +138,9 @@ impl Replica {
             let (scope, author, why) = (log.scope, log.author, log.why);
             tracing::error!(%scope, %author, why, "the views cannot follow a log; run `lastmile check`");
         }
-        let restored = !place.is_marked_by(store.setting(MARK)?.as_deref()) && !planted!("unread-mark");
+        let strange = !place.is_marked_by(store.setting(MARK)?.as_deref()) && !planted!("unread-mark");
+        // Whoever brought the other side, the end may have come before it was marked.
+        let restored = strange || has_parted(&store, key.author(&deployment));
         let key = if restored { succeed(&place, &mut store, &key, &deployment, options.clock.as_ref())? } else { key };
         rotate_mark(&mut store, &place, options.clock.as_ref())?;
         let relay = String::from_utf8(store.setting(RELAY)?.ok_or_else(no_replica)?).map_err(|_| no_replica())?;

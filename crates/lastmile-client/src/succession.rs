@@ -21,6 +21,14 @@ pub(crate) fn own_authors(store: &Store, author: AuthorId) -> Vec<AuthorId> {
     own
 }
 
+/// Whether copies of this device wrote in an author's log, and more than one side of it is held here.
+pub(crate) fn has_parted(store: &Store, author: AuthorId) -> bool {
+    let parted = |(_, scope): (u32, &Scope)| {
+        store.vector(scope).entries().filter(|entry| entry.segment.author == author).nth(1).is_some()
+    };
+    store.scopes().any(parted)
+}
+
 /// Seals every log of the old author as it stands and goes on under a new one that the old one certifies.
 pub(crate) fn succeed(
     place: &Folder,
