@@ -25,42 +25,48 @@ mod kept;
 #[expect(dead_code, reason = "shared with the store's tests, which use more of it")]
 mod support;
 
-use run::{Summary, Target};
+use run::Summary;
 
-macro_rules! targets {
-    ($($name:ident: $inputs:literal,)*) => {
-        $(
-            #[test]
-            fn $name() {
-                let target = Target {
-                    name: stringify!($name),
-                    run: targets::$name::run,
-                    seeds: targets::$name::seeds,
-                    mutate: targets::$name::mutate,
-                    inputs: $inputs,
-                };
-                expect(target.name, &run::run(&target));
-            }
-        )*
-    };
-}
+/// One test for each target.
+mod target {
+    use super::{expect, run, targets};
+    use crate::run::Target;
 
-targets! {
-    change: 150_000,
-    history: 8_000,
-    batch: 6_000,
-    statement: 120_000,
-    invite: 60_000,
-    frame: 60_000,
-    relay: 2_000,
-    request: 22_000,
-    session: 4_000,
-    store: 3_000,
-    word: 150_000,
-    entry: 390_000,
-    catalogue: 5_000,
-    export: 10_000,
-    roster: 10_000,
+    macro_rules! targets {
+        ($($name:ident: $inputs:literal,)*) => {
+            $(
+                #[test]
+                fn $name() {
+                    let target = Target {
+                        name: stringify!($name),
+                        run: targets::$name::run,
+                        seeds: targets::$name::seeds,
+                        mutate: targets::$name::mutate,
+                        inputs: $inputs,
+                    };
+                    expect(target.name, &run::run(&target));
+                }
+            )*
+        };
+    }
+
+    targets! {
+        change: 150_000,
+        history: 8_000,
+        batch: 6_000,
+        statement: 120_000,
+        invite: 60_000,
+        frame: 60_000,
+        relay: 2_000,
+        request: 22_000,
+        session: 4_000,
+        store: 3_000,
+        word: 150_000,
+        entry: 390_000,
+        catalogue: 5_000,
+        export: 10_000,
+        roster: 10_000,
+    }
 }
 
 /// Batches of a few kilobytes that hold as much as the format allows: too slow to mutate by the thousand.

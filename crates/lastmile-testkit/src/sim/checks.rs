@@ -92,11 +92,18 @@ impl World {
         }
     }
 
-    /// What must hold of the relay now: what it receipted is there, and commits show whole.
-    pub fn check_relay(&mut self) -> Check {
-        if let Some((_, author, seq, _)) = self.hub.lost_receipted().map_err(failed)? {
-            return Err(format!("P2: commit {seq} of {author} was receipted and is not at the relay"));
+    /// What must hold of the relay when it has come back, and at the end: what it receipted is there.
+    pub fn check_receipted(&mut self) -> Check {
+        match self.hub.lost_receipted().map_err(failed)? {
+            Some((_, author, seq, _)) => {
+                Err(format!("P2: commit {seq} of {author} was receipted and is not at the relay"))
+            }
+            None => Ok(()),
         }
+    }
+
+    /// What must hold of the relay now: commits show whole.
+    pub fn check_relay(&mut self) -> Check {
         let erased = self.erased();
         match &self.hub.reader {
             Some(reader) => match torn(reader, &self.ledger, &erased).map_err(failed)? {
@@ -122,13 +129,19 @@ impl World {
             }
             Ok(found)
         });
-        self.hub.receipted.extend(found.map_err(failed)?);
-        match self.hub.lost_receipted().map_err(failed)? {
-            Some((_, author, seq, _)) => Err(format!(
-                "P2: device {device} has a receipt for commit {seq} of {author}, which is not at the relay"
-            )),
-            None => Ok(()),
+        let Some(relay) = &mut self.hub.relay else { return Ok(()) };
+        for head in found.map_err(failed)? {
+            let (scope, author, seq, chain) = &head;
+            let known = self.hub.receipted.contains(&head)
+                || relay.with_store(|store| store.holds(scope, *author, *seq, *chain)).map_err(failed)?;
+            if !known {
+                return Err(format!(
+                    "P2: device {device} has a receipt for commit {seq} of {author}, which is not at the relay"
+                ));
+            }
+            self.hub.receipted.insert(head);
         }
+        Ok(())
     }
 
     /// What a device says is uploaded is at the relay.
@@ -274,6 +287,7 @@ impl World {
             self.check_device(device)?;
         }
         self.check_relay()?;
+        self.check_receipted()?;
         self.check_own_logs()?;
         self.check_everything_is_everywhere()?;
         self.check_reference()?;

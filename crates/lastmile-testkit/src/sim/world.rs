@@ -204,7 +204,7 @@ impl World {
             epochs: 0,
             full: false,
         };
-        let count = *[2, 2, 3, 3, 4, 5, DEVICES].get(rng.random_range(0..7)).unwrap_or(&2);
+        let count = *[2, 2, 2, 3, 3, 4, 5, DEVICES].get(rng.random_range(0..8)).unwrap_or(&2);
         let mut devices = Vec::new();
         for (no, image) in template.devices.iter().enumerate().take(count) {
             let device =
@@ -562,6 +562,7 @@ impl World {
         self.hub.disk.do_not_cut();
         self.hear_relay()?;
         self.after_loss()?;
+        self.check_receipted()?;
         self.check_relay()
     }
 
