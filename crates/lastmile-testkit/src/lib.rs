@@ -1,7 +1,7 @@
 //! Data to try Lastmile with: deterministic from a seed, the same on every machine, and with its own accounts.
 //!
 //! [`acceptance`] makes one year of a community, a street or a whole city as the saves of many devices, and a ledger of
-//! what every report must show. [`mix`] makes records in the proportions that the benchmarks measure. [`reference`] is
+//! what every report must show. [`mix`] makes records in the proportions that the benchmarks measure. [`mod@reference`] is
 //! the specification of merging and of the figures in code, to hold the engine against.
 //!
 //! ```

@@ -2,7 +2,7 @@
 //! everything that goes wrong in the field; deterministic from a seed.
 //!
 //! A [`Plan`] says how many steps a seed takes. Each step draws what it does from a generator of its own, so that leaving some out
-//! changes nothing about the others: that is how a failing seed [shrinks](shrink). After every step the checkers of [`checks`] look
+//! changes nothing about the others: that is how a failing seed [shrinks](shrink). After every step the checkers of `checks` look
 //! at each replica; at the end all faults heal, and everybody must come to hold and show the same, which the
 //! [reference model](crate::reference) computes anew from the logs.
 
