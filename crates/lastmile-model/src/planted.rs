@@ -1,7 +1,7 @@
 //! Deliberate faults, so that the proofs can be shown to notice them.
 //!
 //! They are compiled in by the feature `planted`, which only tests set and which no release build takes. Without it
-//! [`planted!`](crate::planted) is `false` and nothing of this is in the program.
+//! `planted!` is `false` and nothing of this is in the program.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Once, PoisonError, RwLock};
