@@ -1,7 +1,5 @@
 //! What was acknowledged: the simulator's own account, kept apart from the replicas.
 
-use std::collections::BTreeMap;
-
 use lastmile_model::{AuthorId, ChainHash, RecordId, Scope};
 use lastmile_store::{Store, StoreError};
 
@@ -29,14 +27,12 @@ impl Known {
 #[derive(Debug, Default)]
 pub struct Ledger {
     pub commits: Vec<Known>,
-    by_chain: BTreeMap<ChainHash, usize>,
 }
 
 impl Ledger {
     /// Notes a commit, and returns its number.
     pub fn note(&mut self, known: Known) -> usize {
         let number = self.commits.len();
-        self.by_chain.insert(known.chain, number);
         self.commits.push(known);
         number
     }
