@@ -41,11 +41,13 @@ pub(crate) struct Layout {
     statements: Vec<views::Statements>,
 }
 
+/// How long the write-ahead log may become, in pages, before it is folded into the file.
+const LONG_LOG: i64 = 2000;
+
 /// How far the write-ahead log is known to be on the disk.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flushed {
     /// All of it.
-    #[default]
     Whole,
     /// Not what was committed last, which can be fetched again; the next flush writes it.
     Behind,
@@ -104,6 +106,37 @@ impl SqliteStorage {
     fn run(&self, doing: &'static str, sql: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {
         let mut statement = self.connection.prepare_cached(sql).map_err(self.explain(doing))?;
         statement.execute(params).map_err(self.explain(doing))
+    }
+
+    /// Folds the write-ahead log into the file once it is long, as far as readers let it.
+    ///
+    /// The commit before it stands whatever comes of this, and the next one tries again; but a flush that failed is noted.
+    fn fold(&mut self) {
+        let doing = "folding the write-ahead log";
+        let long = |pages: i64| pages >= LONG_LOG;
+        if self.checkpoint(doing, "PRAGMA wal_checkpoint(NOOP)").is_ok_and(long)
+            && let Err(error) = self.checkpoint(doing, "PRAGMA wal_checkpoint(PASSIVE)")
+        {
+            self.doubt(&error);
+        }
+    }
+
+    /// Empties a write-ahead log that an earlier program left: a flush may have failed that only it was told of.
+    ///
+    /// Where that cannot be done yet, the replica opens all the same.
+    fn fold_what_was_left(&mut self) {
+        let left = self.checkpoint("looking at the write-ahead log", "PRAGMA wal_checkpoint(NOOP)");
+        if left.is_ok_and(|pages| pages > 0) {
+            self.flushed = Flushed::Behind;
+            // What it fails with is noted, or comes again with the first commit.
+            let _ = self.scrub();
+        }
+    }
+
+    /// Runs a checkpoint; returns how many pages the write-ahead log holds.
+    fn checkpoint(&self, doing: &'static str, sql: &str) -> Result<i64, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(self.explain(doing))?;
+        statement.query_row([], |row| row.get(1)).map_err(self.explain(doing))
     }
 
     /// Notes that a write or flush failed.
@@ -179,7 +212,10 @@ impl Storage for SqliteStorage {
         }
         let result = self.run("committing", "COMMIT", []).map(drop);
         match &result {
-            Ok(()) => self.flushed = if self.relaxed { Flushed::Behind } else { Flushed::Whole },
+            Ok(()) => {
+                self.flushed = if self.relaxed { Flushed::Behind } else { Flushed::Whole };
+                self.fold();
+            }
             Err(error) => {
                 self.doubt(error);
                 self.rollback();

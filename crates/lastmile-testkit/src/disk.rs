@@ -173,6 +173,12 @@ impl Disk {
         self.machine().fail(fault, from, how_long);
     }
 
+    /// Whether a failure that was asked for is still to come, or lasts.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.machine().is_failing()
+    }
+
     /// Ends all failures.
     pub fn cure(&self) {
         self.machine().cure();

@@ -50,14 +50,20 @@ pub fn open(path: &Path, options: &OpenOptions, catalogue: &Catalogue) -> Result
     migrate::migrate(&mut connection, path)?;
     let layout = Arc::new(layout(path, options, catalogue));
     views::prepare_tables(&mut connection, &layout, catalogue)?;
-    Ok(Box::new(SqliteStorage {
+    // SQLite keeps it to itself when its own folding fails, so the storage folds.
+    connection
+        .execute_batch("PRAGMA wal_autocheckpoint=0")
+        .map_err(|error| explain("opening the replica", path, error))?;
+    let mut storage = SqliteStorage {
         connection,
         layout,
         _lock: Some(lock),
         relaxed: false,
-        flushed: Flushed::default(),
+        flushed: Flushed::Whole,
         last_recs: HashMap::new(),
-    }))
+    };
+    storage.fold_what_was_left();
+    Ok(Box::new(storage))
 }
 
 /// Connects to write, without the writer's lock.
@@ -88,7 +94,7 @@ pub(super) fn reader(layout: &Arc<Layout>) -> Result<Box<dyn Storage>, StoreErro
         layout: Arc::clone(layout),
         _lock: None,
         relaxed: false,
-        flushed: Flushed::default(),
+        flushed: Flushed::Whole,
         last_recs: HashMap::new(),
     }))
 }

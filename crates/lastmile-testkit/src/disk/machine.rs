@@ -1,6 +1,6 @@
 //! A machine with this disk: counts operations, fails them, forgets what a crash makes it forget.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -56,7 +56,9 @@ struct Planned {
 pub struct Opened {
     pub locks: FileLocks,
     pub shared: Weak<Shared>,
-    handles: usize,
+    handles: BTreeSet<u64>,
+    /// Handles that were open when a flush through another one failed: Linux tells each of them once, at its next flush.
+    untold: BTreeSet<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +92,10 @@ pub struct Reached {
 impl Machine {
     pub fn fail(&mut self, fault: Fault, from: u64, how_long: HowLong) {
         self.faults.push(Planned { fault, from, how_long });
+    }
+
+    pub const fn is_failing(&self) -> bool {
+        !self.faults.is_empty()
     }
 
     pub fn cure(&mut self) {
@@ -209,8 +215,8 @@ impl Machine {
             }
             None => return Err(ffi::SQLITE_CANTOPEN),
         };
-        self.opened.entry(file).or_default().handles += 1;
         self.handles += 1;
+        self.opened.entry(file).or_default().handles.insert(self.handles);
         let fresh = journal && found.is_none();
         Ok(Reached { file, handle: self.handles, generation: self.generation, fresh })
     }
@@ -221,8 +227,9 @@ impl Machine {
         }
         let opened = self.opened(reached);
         opened.locks.lower(reached.handle, level, ffi::SQLITE_LOCK_NONE);
-        opened.handles = opened.handles.saturating_sub(1);
-        if opened.handles == 0 {
+        opened.handles.remove(&reached.handle);
+        opened.untold.remove(&reached.handle);
+        if opened.handles.is_empty() {
             self.opened.remove(&reached.file);
         }
         self.sweep();
@@ -308,6 +315,9 @@ impl Machine {
         self.operate(Kind::Sync, ffi::SQLITE_IOERR_FSYNC, |machine| {
             if let Some(dirty) = machine.sync_fault() {
                 machine.file(reached)?.fail_to_sync(dirty);
+                let opened = machine.opened(reached);
+                opened.untold.extend(opened.handles.iter().filter(|handle| **handle != reached.handle));
+                opened.untold.remove(&reached.handle);
                 return Err(ffi::SQLITE_IOERR_FSYNC);
             }
             if machine.lying {
@@ -318,6 +328,9 @@ impl Machine {
                 machine.platter.sync_names();
             } else {
                 machine.platter.sync_name(reached.file);
+            }
+            if machine.opened(reached).untold.remove(&reached.handle) {
+                return Err(ffi::SQLITE_IOERR_FSYNC);
             }
             Ok(())
         })
