@@ -1,5 +1,6 @@
 //! What to send: computed from two vectors as plain data, before anything is read or written.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use lastmile_log::{Entry, Segment, Vector};
@@ -75,6 +76,14 @@ impl Plan {
             pairs.extend(twin.map(|p| (*l, p)));
             twin.is_none()
         });
+        let trunks = ours.iter().position(|entry| entry.segment.start == 0).zip(theirs.first_entry());
+        if let Some((at, p)) = trunks.filter(|(_, p)| p.key().start == 0)
+            && let Some(l) = ours.get(at).copied()
+            && is_shared(local, peer, l.seq, p.get().seq)
+        {
+            ours.remove(at);
+            pairs.push((l, p.remove()));
+        }
         if let ([l], 1) = (ours.as_slice(), theirs.len())
             && let Some((_, p)) = theirs.pop_first()
         {
@@ -110,6 +119,17 @@ impl Plan {
             }
         }
     }
+}
+
+/// Whether the shorter of two trunks is a part of the longer one: where copies of a log have parted, every one of them holds the trunk
+/// before the fork.
+fn is_shared(local: &[Entry], peer: &[Entry], local_seq: u64, peer_seq: u64) -> bool {
+    let longer = match local_seq.cmp(&peer_seq) {
+        Ordering::Less => peer,
+        Ordering::Equal => return false,
+        Ordering::Greater => local,
+    };
+    longer.iter().any(|entry| entry.segment.start != 0)
 }
 
 #[cfg(test)]
@@ -163,6 +183,20 @@ mod tests {
         assert!(!plan.lacking && plan.parted.is_empty());
         let (sent, plan) = sends(&[entry(1, TRUNK, 7, 71)], &local);
         assert!(sent.is_empty() && plan.lacking && plan.parted.is_empty());
+    }
+
+    #[test]
+    fn a_trunk_that_ends_before_the_fork_is_shared_by_all_copies() {
+        let forked = [entry(1, TRUNK, 4, 14), entry(1, (5, 51), 6, 61), entry(1, (5, 52), 6, 62)];
+        let (sent, plan) = sends(&forked, &[entry(1, TRUNK, 1, 11)]);
+        assert_eq!(sent, [(1, 1, 4), (1, 4, 6), (1, 4, 6)]);
+        assert!(!plan.lacking && plan.parted.is_empty());
+        let (sent, plan) = sends(&[entry(1, TRUNK, 1, 11)], &forked);
+        assert!(sent.is_empty() && plan.lacking && plan.parted.is_empty());
+        // Which of the branches a longer trunk goes along cannot be told.
+        let (sent, plan) = sends(&forked, &[entry(1, TRUNK, 5, 15)]);
+        assert!(sent.is_empty());
+        assert_eq!(plan.parted, [author(1)]);
     }
 
     #[test]
