@@ -231,7 +231,7 @@ pub fn mutate_packed(data: &[u8], rng: &mut Random) -> Vec<u8> {
     match rng.random_range(0..4) {
         0 => lie(data, number(rng)),
         1 => lie(
-            &zstd::bulk::compress(&vec![1; *[1 << 16, 8 << 20, (8 << 20) + 1].choose(rng).unwrap()], 1).unwrap(),
+            &zstd::bulk::compress(&vec![1; *[1 << 16, MAX_RAW, MAX_RAW + 1].choose(rng).unwrap()], 1).unwrap(),
             number(rng),
         ),
         2 => [data, data].concat(),

@@ -10,13 +10,6 @@ use rustix::time::{ClockId, clock_gettime};
 /// The most memory that one input of at most 64 KiB may take.
 pub const MAX_BYTES: usize = 16 << 20;
 
-/// The most memory that a packed batch may take. The promise is [`MAX_BYTES`]; a batch of 764 bytes takes 21 MB, because the
-/// 8 MiB that it may inflate to are held twice, beside up to 16,384 headers. To be lowered with the format's bounds.
-pub const MAX_BATCH_BYTES: usize = 24 << 20;
-
-/// The most memory that storing a packed batch may take in the memory engine, which keeps what it stores, 32,768 changes at most.
-pub const MAX_STORED_BYTES: usize = 48 << 20;
-
 thread_local! {
     static HELD: Cell<isize> = const { Cell::new(0) };
     static PEAK: Cell<isize> = const { Cell::new(0) };
@@ -71,12 +64,14 @@ unsafe impl GlobalAlloc for Counting {
 pub struct Cost {
     /// The most bytes held at a time, beyond what was held before.
     pub bytes: usize,
+    /// The bytes still held afterwards.
+    pub kept: usize,
     /// CPU time of the thread.
     pub cpu: Duration,
 }
 
 impl Cost {
-    const ZERO: Self = Self { bytes: 0, cpu: Duration::ZERO };
+    const ZERO: Self = Self { bytes: 0, kept: 0, cpu: Duration::ZERO };
 }
 
 fn thread_time() -> Duration {
@@ -86,15 +81,20 @@ fn thread_time() -> Duration {
 
 /// Does the product's part of a target and holds it to the memory that one input may take.
 pub fn of<T>(work: impl FnOnce() -> T) -> T {
-    within(MAX_BYTES, work)
+    held_to_limit(work, |cost| cost.bytes)
 }
 
-/// Does the product's part of a target and holds it to so many bytes of memory.
-pub fn within<T>(limit: usize, work: impl FnOnce() -> T) -> T {
+/// As [`of`], for an engine that keeps in memory what a device writes to its disk: that does not count.
+pub fn beside_what_is_kept<T>(work: impl FnOnce() -> T) -> T {
+    held_to_limit(work, |cost| cost.bytes.saturating_sub(cost.kept))
+}
+
+fn held_to_limit<T>(work: impl FnOnce() -> T, counts: impl Fn(&Cost) -> usize) -> T {
     let (done, cost) = measure(work);
-    assert!(cost.bytes <= limit, "one input took {} bytes of memory", cost.bytes);
+    let bytes = counts(&cost);
+    assert!(bytes <= MAX_BYTES, "one input took {bytes} bytes of memory");
     let worst = WORST.get();
-    WORST.set(Cost { bytes: worst.bytes.max(cost.bytes), cpu: worst.cpu + cost.cpu });
+    WORST.set(Cost { bytes: worst.bytes.max(bytes), kept: worst.kept.max(cost.kept), cpu: worst.cpu + cost.cpu });
     done
 }
 
@@ -105,8 +105,8 @@ pub fn measure<T>(work: impl FnOnce() -> T) -> (T, Cost) {
     let start = thread_time();
     let done = work();
     let cpu = thread_time().saturating_sub(start);
-    let bytes = usize::try_from(PEAK.get().wrapping_sub(before)).unwrap_or_default();
-    (done, Cost { bytes, cpu })
+    let beyond = |held: isize| usize::try_from(held.wrapping_sub(before)).unwrap_or_default();
+    (done, Cost { bytes: beyond(PEAK.get()), kept: beyond(HELD.get()), cpu })
 }
 
 /// Returns what [`of`] has measured since the last call: the highest peak, and all CPU time.

@@ -16,13 +16,13 @@ pub use unpack::{BadBatch, raw_size, unpack};
 use crate::commit::{ChangeEntry, Commit, CommitHeader};
 
 /// The most commits of one batch.
-pub const MAX_BATCH_COMMITS: usize = 16_384;
+pub const MAX_BATCH_COMMITS: usize = 4_096;
 /// The most changes of one batch.
-pub const MAX_BATCH_CHANGES: usize = 32_768;
+pub const MAX_BATCH_CHANGES: usize = 8_192;
 /// The most different record types of one batch.
 pub const MAX_BATCH_TYPES: usize = 256;
 /// The most bytes that a batch inflates to; what [`pack`] keeps to, and a good limit for [`unpack`].
-pub const MAX_RAW: usize = 8 << 20;
+pub const MAX_RAW: usize = 4 << 20;
 
 /// A commit as it stands in an unpacked batch.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use lastmile_crdt::{Base, Edit, Known, evaluate, make_change};
-use lastmile_log::{AuthorKey, ChangeEntry, Commit, CommitHeader, Deployment, Seal, chain_hash, pack};
+use lastmile_log::{AuthorKey, ChangeEntry, Commit, CommitHeader, Deployment, Seal, chain_hash, pack, raw_size};
 use lastmile_model::catalogue::SCHEMA_VERSION;
 use lastmile_model::keys::Key;
 use lastmile_model::{ChainHash, Merge, RecordId, RecordType, Scope, Value};
@@ -23,6 +23,9 @@ pub const RUN_BYTES: usize = 256 << 10;
 
 /// The most packed bytes of loose runs that a seal joins into one.
 const LOOSE_BYTES: u64 = 96 << 10;
+
+/// The most that these unpack to, each as it stands: what repeats packs to almost nothing.
+const LOOSE_RAW: u64 = 1 << 20;
 
 /// What a save changes in one record.
 #[derive(Debug, Clone, PartialEq)]
@@ -421,15 +424,17 @@ impl Store {
         let loose: Vec<(u64, u64, u64)> =
             self.storage.blob_list(strand.no)?.into_iter().filter(|(first, ..)| *first > strand.sealed).collect();
         let mut group: Vec<u64> = Vec::new();
-        let mut bytes = 0u64;
+        let (mut bytes, mut raw) = (0u64, 0u64);
         for (first, _, size) in loose {
-            if bytes.saturating_add(size) > LOOSE_BYTES {
+            let packed = self.storage.blob_with(strand.no, first)?.map(|blob| blob.packed);
+            let inflated = packed.and_then(|packed| raw_size(&packed)).unwrap_or(LOOSE_RAW);
+            if bytes.saturating_add(size) > LOOSE_BYTES || raw.saturating_add(inflated) > LOOSE_RAW {
                 self.join(strand.no, &group)?;
                 group.clear();
-                bytes = 0;
+                (bytes, raw) = (0, 0);
             }
             group.push(first);
-            bytes = bytes.saturating_add(size);
+            (bytes, raw) = (bytes.saturating_add(size), raw.saturating_add(inflated));
         }
         self.join(strand.no, &group)
     }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use lastmile_crdt::ChangeHeader;
-use lastmile_log::{ChangeEntry, MAX_RAW, body_hash, chain_hash, pack, raw_size, sha256, unpack};
+use lastmile_log::{ChangeEntry, MAX_BATCH_COMMITS, MAX_RAW, body_hash, chain_hash, pack, raw_size, sha256, unpack};
 use lastmile_model::ChangeHash;
 
 use crate::commits::{self, log, packed};
@@ -14,7 +14,7 @@ use crate::{cost, tally};
 
 /// Unpacks a batch.
 pub fn run(data: &[u8]) {
-    let Ok(batch) = cost::within(cost::MAX_BATCH_BYTES, || unpack(data, MAX_RAW)) else { return };
+    let Ok(batch) = cost::of(|| unpack(data, MAX_RAW)) else { return };
     tally::note("unpacked");
     let mut prev = batch.prev;
     let mut all = Vec::new();
@@ -78,12 +78,14 @@ pub fn bombs() -> Vec<Vec<u8>> {
         packed(&list).unwrap()
     };
     vec![
-        log(8, vec![opaque(vec![0; 1_048_000 - 400], 0)]),
-        log(7, vec![opaque(vec![0; 1_000_000], 256)]),
-        log(16_384, vec![opaque(vec![0; 400], 0)]),
-        log(128, vec![opaque(Vec::new(), 0); 256]),
-        log(128, vec![opaque(vec![7; 200], 0); 256]),
+        log(4, vec![opaque(vec![0; 1_048_000 - 400], 0)]),
+        log(3, vec![opaque(vec![0; 1_000_000], 256)]),
+        log(MAX_BATCH_COMMITS, vec![opaque(vec![0; 900], 0)]),
+        log(MAX_BATCH_COMMITS, vec![opaque(vec![0; 450], 0); 2]),
+        log(32, vec![opaque(Vec::new(), 0); 256]),
+        log(32, vec![opaque(vec![7; 450], 0); 256]),
         log(3, vec![opaque(Vec::new(), 256); 126]),
+        log(4, vec![opaque(vec![0; 24_600], 256); 31]),
     ]
 }
 

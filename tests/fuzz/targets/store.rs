@@ -38,8 +38,7 @@ fn incoming(part: &[u8]) -> Option<(Incoming, ViewMode)> {
 
 fn feed(store: &mut Store, parts: &[Vec<u8>]) {
     for (incoming, mode) in parts.iter().filter_map(|part| incoming(part)) {
-        let outcomes =
-            cost::within(cost::MAX_STORED_BYTES, || store.ingest(vec![incoming], mode, Durability::Full)).unwrap();
+        let outcomes = cost::beside_what_is_kept(|| store.ingest(vec![incoming], mode, Durability::Full)).unwrap();
         tally::note(match outcomes[0].fate {
             Fate::Appended { .. } => "appended",
             Fate::Held => "held",

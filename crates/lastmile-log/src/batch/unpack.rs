@@ -18,6 +18,12 @@ use crate::wire::{Reader, Unreadable, Writer};
 /// How many bytes stand before the body of a chunk at most: magic, checksum, type, a length below 2^21.
 const CHUNK_FRONT: usize = 12;
 
+/// How many bytes of the heads a change takes at least: its type and its form.
+const LEAST_CHANGE: usize = 2;
+
+/// How many bytes of the heads a commit takes at least: flags, three clocks, a count, one change.
+const LEAST_COMMIT: usize = 5 + LEAST_CHANGE;
+
 /// Says why bytes are no batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadBatch {
@@ -63,12 +69,14 @@ pub fn unpack(packed: &[u8], limit_raw: usize) -> Result<UnpackedBatch, BadBatch
         return Err(Unreadable::Unknown("a batch without commits").into());
     }
     let heads = Reader::new(reader.bytes(raw.len())?);
+    // All that can come, so that the buffer never moves.
+    let room = reader.len().saturating_add(CHUNK_FRONT * MAX_BATCH_CHANGES.min(heads.len() / LEAST_CHANGE));
     let unpacker = Unpacker {
         heads,
         bodies: reader,
         before: Before::default(),
         places: Vec::new(),
-        buffer: Vec::with_capacity(raw.len()),
+        buffer: Vec::with_capacity(room),
     };
     unpacker.batch(scope, author, first, prev, count)
 }
@@ -118,7 +126,7 @@ impl Unpacker<'_> {
         prev: ChainHash,
         count: usize,
     ) -> Result<UnpackedBatch, BadBatch> {
-        let mut commits = Vec::new();
+        let mut commits = Vec::with_capacity(count.min(self.heads.len() / LEAST_COMMIT));
         let mut room = Writer::new();
         let mut chain = prev;
         let mut seq = first;
@@ -161,8 +169,7 @@ impl Unpacker<'_> {
             let bound = OutOfBounds { what: "the number of changes in a batch", limit: MAX_BATCH_CHANGES as u64 };
             return Err(bound.into());
         }
-        // Each change takes two bytes at least.
-        let mut changes = Vec::with_capacity(count.min(self.heads.len() / 2));
+        let mut changes = Vec::with_capacity(count.min(self.heads.len() / LEAST_CHANGE));
         for _ in 0..count {
             changes.push(self.change(author)?);
         }

@@ -75,10 +75,10 @@ fn commits_have_bounds() {
     assert_eq!(bound.what, "the size of a commit");
     let none = commits(AUTHOR, &scope, 0, &[opaque(0, 0)]);
     assert!(matches!(refused(&none), PackError::OutOfBounds { seq: 1, .. }));
-    let many = commits(AUTHOR, &scope, 0, &vec![opaque(128, 8000); 9]);
+    let many = commits(AUTHOR, &scope, 0, &vec![opaque(128, 8000); 5]);
     let PackError::OutOfBounds { bound, .. } = refused(&many) else { panic!("packed") };
     assert_eq!(bound.what, "the size of a batch");
-    assert!(unpack(&packed(&many[..8]), MAX_RAW).is_ok());
+    assert!(unpack(&packed(&many[..4]), MAX_RAW).is_ok());
 }
 
 /// A stub is longer than a few bytes that no version understands.
@@ -86,14 +86,14 @@ fn commits_have_bounds() {
 fn what_outgrows_a_batch_is_packed_in_runs() {
     let scope: Scope = "city:4301".parse().unwrap();
     let mut short = opaque(MAX_CHANGES, 1);
-    short.parts.iter_mut().for_each(|part| part.deps = (0..7).map(|dep| [dep; 32]).collect());
-    let log = commits(AUTHOR, &scope, 0, &vec![short; 125]);
+    short.parts.iter_mut().for_each(|part| part.deps = (0..15).map(|dep| [dep; 32]).collect());
+    let log = commits(AUTHOR, &scope, 0, &vec![short; 32]);
     let batch = unpack(&packed(&log), MAX_RAW).unwrap();
     let stubs = batch.clone().without(&|_| true);
     assert_eq!((stubs.head(), stubs.body(3, 1)), (batch.head(), None));
-    assert!(matches!(stubs.repack(1, 125), Err(PackError::OutOfBounds { .. })));
-    let runs = stubs.repack_in_runs(1, 125).unwrap();
-    assert_eq!(runs.iter().map(|run| (run.first, run.last)).collect::<Vec<_>>(), [(1, 63), (64, 125)]);
+    assert!(matches!(stubs.repack(1, 32), Err(PackError::OutOfBounds { .. })));
+    let runs = stubs.repack_in_runs(1, 32).unwrap();
+    assert_eq!(runs.iter().map(|run| (run.first, run.last)).collect::<Vec<_>>(), [(1, 16), (17, 32)]);
     let halves: Vec<_> = runs.iter().map(|run| unpack(&run.packed, MAX_RAW).unwrap()).collect();
     assert_eq!((halves[1].prev, halves[1].head()), (halves[0].head(), batch.head()));
     assert_eq!(batch.repack_in_runs(4, 9).unwrap().len(), 1);

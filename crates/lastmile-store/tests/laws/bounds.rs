@@ -1,5 +1,6 @@
 //! The bounds of what arrives, and logs that go beyond what one batch holds.
 
+use lastmile_crdt::Edit;
 use lastmile_log::{BadBatch, Commit, MAX_RAW, Segment, chain_hash, raw_size};
 use lastmile_model::ChangeHash;
 use lastmile_store::{Counts, Durability, Erasure, Fate, Incoming, MAX_PENDING_BYTES, Store, ViewMode};
@@ -9,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::log::{batch, commits, seal, take};
 use crate::raw::{Raw, first, log_of};
 use crate::sites::{Sites, counts};
-use crate::support::{activity, author, forged_seal, id, save, scope, send};
+use crate::support::{activity, author, forged_seal, id, key, save, scope, send};
 
 /// A log of as many commits of one activity each.
 fn worker_log(sites: &mut Sites, length: u32) -> Vec<Commit> {
@@ -23,10 +24,10 @@ fn worker_log(sites: &mut Sites, length: u32) -> Vec<Commit> {
 #[test]
 fn a_batch_that_could_not_be_packed_again_is_not_taken() {
     let mut here = Sites::memory().open("here");
-    // A zstd frame in one segment that states nine mebibytes.
+    // A zstd frame in one segment that states five mebibytes.
     let mut packed = vec![0x28, 0xb5, 0x2f, 0xfd, 0xa0];
-    packed.extend_from_slice(&(9u32 << 20).to_le_bytes());
-    assert_eq!(raw_size(&packed), Some(9 << 20));
+    packed.extend_from_slice(&(5u32 << 20).to_le_bytes());
+    assert_eq!(raw_size(&packed), Some(5 << 20));
     let fate = take(&mut here, Incoming { packed, seals: Vec::new() });
     assert_eq!(fate, Fate::Malformed(BadBatch::TooLarge { limit: MAX_RAW }));
 }
@@ -34,9 +35,9 @@ fn a_batch_that_could_not_be_packed_again_is_not_taken() {
 /// As many changes of one record as a batch just holds; each is shorter than its stub.
 fn short_changes() -> Vec<Commit> {
     let mut change = first(2, "activity", id(1), b"x");
-    change.entry.header.deps = (0..7).map(|dep| ChangeHash([dep; 32])).collect();
+    change.entry.header.deps = (0..15).map(|dep| ChangeHash([dep; 32])).collect();
     let changes = vec![change; 256];
-    log_of(2, &vec![changes; 125])
+    log_of(2, &vec![changes; 32])
 }
 
 #[test]
@@ -47,26 +48,44 @@ fn stubs_that_are_longer_than_what_they_stand_for_take_a_second_run() {
     let (mut after, mut before) = (sites.open("after"), sites.open("before"));
     before.erase(&scope(), &erasure).unwrap();
     for store in [&mut after, &mut before] {
-        let incoming = batch(2, &log, &[125]);
+        let incoming = batch(2, &log, &[32]);
         let outcome = store.ingest(vec![incoming], ViewMode::Later, Durability::Full).unwrap().remove(0);
-        assert_eq!(outcome.fate, Fate::Appended { commits: 125, changes: 32_000 });
+        assert_eq!(outcome.fate, Fate::Appended { commits: 32, changes: 8_192 });
     }
-    assert_eq!(after.erase(&scope(), &erasure).unwrap().changes, 32_000);
+    assert_eq!(after.erase(&scope(), &erasure).unwrap().changes, 8_192);
     let trunk = Segment::trunk(author(2));
     for store in [&mut after, &mut before] {
         let (batches, whole) = store.path_batches(&scope(), &trunk, 0, u64::MAX).unwrap();
         let ends: Vec<_> = batches.iter().map(|batch| (batch.last, batch.seals.len())).collect();
-        assert!(whole && ends.len() == 2 && ends[0].1 == 0 && ends[1] == (125, 1), "{ends:?}");
+        assert!(whole && ends.len() == 2 && ends[0].1 == 0 && ends[1] == (32, 1), "{ends:?}");
         assert_eq!(store.check(&mut |_, _| {}).unwrap(), []);
     }
     // Whoever takes it gets one log out of both.
     let mut there = sites.open("there");
     there.erase(&scope(), &erasure).unwrap();
     let fates = send(&mut after, &mut there, ViewMode::Later);
-    assert!(matches!(fates[..], [Fate::Pending, Fate::Appended { commits: 125, changes: 32_000 }]), "{fates:?}");
+    assert!(matches!(fates[..], [Fate::Pending, Fate::Appended { commits: 32, changes: 8_192 }]), "{fates:?}");
     assert_eq!(there.vector(&scope()), after.vector(&scope()));
     assert_eq!(there.check(&mut |_, _| {}).unwrap(), []);
-    assert_eq!(counts(&there), Counts { unviewed: 32_000, ..Counts::default() });
+    assert_eq!(counts(&there), Counts { unviewed: 8_192, ..Counts::default() });
+}
+
+/// What is saved in small runs is joined when it is sealed; texts that repeat pack to almost nothing.
+#[test]
+fn a_seal_joins_no_more_than_a_batch_holds() {
+    let mut sites = Sites::files();
+    let mut worker = sites.open("worker");
+    let note = "楼道清扫。".repeat(4_000);
+    for number in 1..=100 {
+        let mut new = activity(number, "清洁日", 5);
+        new.edits.push(Edit::set("note", note.as_str()));
+        save(&mut worker, 2, vec![new]);
+    }
+    assert!(worker.seal(&key(2), &scope()).unwrap());
+    let mut there = sites.open("there");
+    let fates = send(&mut worker, &mut there, ViewMode::Now);
+    assert!(fates.iter().all(|fate| matches!(fate, Fate::Appended { .. })), "{fates:?}");
+    assert_eq!(there.vector(&scope()), worker.vector(&scope()));
 }
 
 #[test]
@@ -121,11 +140,11 @@ fn bulky(by: u8, length: usize, fill: impl Fn(&mut [u8])) -> Vec<Commit> {
 #[test]
 fn what_waits_is_bound_by_what_it_inflates_to() {
     let mut here = Sites::memory().open("here");
-    let log = bulky(2, 20, |_| {});
-    let half = batch(2, &log[..10], &[]);
+    let log = bulky(2, 10, |_| {});
+    let half = batch(2, &log[..5], &[]);
     assert!((half.packed.len() as u64) * 4 < MAX_PENDING_BYTES);
     assert_eq!(take(&mut here, half), Fate::Pending);
-    assert_eq!(take(&mut here, batch(2, &log[10..], &[])), Fate::BadSeal);
+    assert_eq!(take(&mut here, batch(2, &log[5..], &[])), Fate::BadSeal);
     assert_eq!(counts(&here).held(), 0, "it is asked for again from the sealed head");
 }
 
