@@ -186,6 +186,12 @@ impl Machine {
         self.transitions.iter().find(|transition| transition.kind == kind)
     }
 
+    /// Whether this kind of event lays a cover over the state or lifts it.
+    #[must_use]
+    pub fn is_mark(&self, kind: &str) -> bool {
+        self.transition(kind).is_some_and(|known| matches!(known.to, Target::Cover(_) | Target::Lift))
+    }
+
     /// Whether the machine has this kind of event.
     #[must_use]
     pub fn knows(&self, kind: &str) -> bool {

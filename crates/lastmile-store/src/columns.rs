@@ -20,7 +20,7 @@ pub enum ColumnKind {
 /// The number of the rules by which rows are worked out of changes. Raise it with every change of the gate, of what judges changes,
 /// of a state machine, of a field's merge letter or of what a cell says of a value: views made by other rules are made anew when
 /// the replica is opened.
-pub const EVALUATION: u32 = 1;
+pub const EVALUATION: u32 = 2;
 
 impl ColumnKind {
     /// A value as it is compared with such columns: a text of digits asks for the number, a number for its digits. What is stored

@@ -52,11 +52,13 @@ impl Fold<'_> {
             self.ignored.push(place);
             return;
         };
+        // A mark says nothing about what is open between states, nor the other way round.
         let settled: Vec<(usize, usize)> = self
             .open
             .iter()
             .copied()
             .filter(|(counted, held)| self.knows(place, event, *counted) && self.knows(place, event, *held))
+            .filter(|(counted, _)| self.machine.is_mark(self.kind(*counted)) == self.machine.is_mark(event.kind))
             .collect();
         let opposed: Vec<usize> = self
             .applied

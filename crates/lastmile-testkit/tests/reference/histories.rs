@@ -19,12 +19,23 @@ const FIRST: [&str; 6] = ["id", "type", "schema_v", "place_code", "created_at", 
 /// A record type with the keys and kinds of events that its histories use.
 type Words = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-/// Marks of duplicates are left out: the engine lets one settle what is open between two states, the model does not.
 const WORDS: [Words; 3] = [
     (
         "activity",
         &["date", "beneficiaries", "note", "tags/a", "unknown", "schema_v"],
-        &["hold", "submit", "submit", "verify", "verify", "return", "accept", "reject", "cancel"],
+        &[
+            "hold",
+            "submit",
+            "submit",
+            "verify",
+            "verify",
+            "return",
+            "accept",
+            "reject",
+            "cancel",
+            "duplicate",
+            "not_duplicate",
+        ],
     ),
     (
         "check_in",
@@ -205,7 +216,7 @@ fn happen(id: u8, kinds: &[&str], ops: &mut Vec<Op>, rng: &mut impl Rng) {
     let kind = *kinds.choose(rng).unwrap();
     ops.push(put(key("kind"), kind));
     ops.push(put(key("on"), format!("2025-01-{:02}", rng.random_range(1..28)).as_str()));
-    if kind == "move_out" {
+    if matches!(kind, "move_out" | "duplicate") {
         ops.push(put(key("to"), Value::Bytes(vec![rng.random_range(1..3); 16])));
     }
 }
