@@ -128,7 +128,7 @@ impl Replica {
     pub fn open(folder: &Path, options: ReplicaOptions) -> Result<Self, ClientError> {
         let place = Folder::new(folder);
         let key = place.key()?;
-        let catalogue = Arc::new(Catalogue::builtin().clone());
+        let catalogue = Arc::clone(Catalogue::shared_builtin());
         let open_options = OpenOptions { key: options.key, ..OpenOptions::default() };
         let mut store = Store::new(open(&place.database(), &open_options, &catalogue)?, Arc::clone(&catalogue))?;
         let no_replica = || ClientError::NoReplica { folder: folder.to_owned() };

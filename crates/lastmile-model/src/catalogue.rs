@@ -16,7 +16,7 @@ mod extend;
 mod load;
 mod rules;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 pub use load::{BrokenRule, CatalogueError};
 
@@ -346,8 +346,14 @@ impl Catalogue {
     /// Returns the catalogue compiled into this program.
     #[must_use]
     pub fn builtin() -> &'static Self {
-        static CATALOGUE: LazyLock<Catalogue> =
-            LazyLock::new(|| Catalogue::parse(BUILTIN).expect("a test parses the record files"));
+        Self::shared_builtin()
+    }
+
+    /// Returns the catalogue compiled into this program, to keep.
+    #[must_use]
+    pub fn shared_builtin() -> &'static Arc<Self> {
+        static CATALOGUE: LazyLock<Arc<Catalogue>> =
+            LazyLock::new(|| Arc::new(Catalogue::parse(BUILTIN).expect("a test parses the record files")));
         &CATALOGUE
     }
 

@@ -156,11 +156,11 @@ impl Sealed {
 
 /// Opens numbers in order, on every core where there are many: each costs a key exchange.
 fn open_all(keys: &Keys, rows: &[Sealed]) -> Vec<Option<Known>> {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
     let open_some = |rows: &[Sealed]| rows.iter().map(|row| row.open(keys)).collect::<Vec<_>>();
-    if cores < 2 || rows.len() < WORTH_A_THREAD {
+    if rows.len() < WORTH_A_THREAD {
         return open_some(rows);
     }
+    let cores = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         let parts = rows.chunks(rows.len().div_ceil(cores));
         let threads: Vec<_> = parts.map(|part| (part, scope.spawn(move || open_some(part)))).collect();

@@ -38,7 +38,7 @@ impl Default for RelayOptions {
         Self {
             clock: system_clock(),
             chance: system_chance(),
-            catalogue: Arc::new(Catalogue::builtin().clone()),
+            catalogue: Arc::clone(Catalogue::shared_builtin()),
             daily_commits: 20_000,
             daily_bytes: 50 << 20,
         }

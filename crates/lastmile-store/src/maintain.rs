@@ -206,7 +206,8 @@ impl Store {
     /// # Errors
     /// When the storage fails or what it holds does not verify; then the old views stay.
     pub fn rebuild(&mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<Rebuilt, StoreError> {
-        let before = self.reader()?.digest(None)?;
+        let mut reader = self.reader()?;
+        let before = reader.digest(None)?;
         let total: u64 = self.index.strands.values().map(|strand| strand.changes).sum();
         let changes = self.transaction(Durability::Full, |store| {
             store.storage.clear_views()?;
@@ -239,7 +240,7 @@ impl Store {
             }
             Ok(done)
         })?;
-        let after = self.reader()?.digest(None)?;
+        let after = reader.digest(None)?;
         Ok(Rebuilt { before, after, changes })
     }
 
@@ -283,7 +284,8 @@ impl Store {
             }
             self.check_seals(strand, &name, &mut findings)?;
         }
-        match self.reader()?.counts(None) {
+        let mut reader = self.reader()?;
+        match reader.counts(None) {
             Ok(counts) => {
                 let held = counts.held().saturating_sub(counts.pending);
                 if held != total {
@@ -297,7 +299,7 @@ impl Store {
             Err(error) => return Err(error),
         }
         // What says how the rows are laid out may be damaged so that each statement is refused.
-        match self.reader()?.digest(None) {
+        match reader.digest(None) {
             Ok(_) => {}
             Err(error) if error.is_unreadable() || matches!(error, StoreError::Engine { .. }) => {
                 findings.push(Finding { kind: "views", text: format!("the rows cannot be read: {error}") });

@@ -1,10 +1,12 @@
 //! Writing batches.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use lastmile_crdt::{ChangeHeader, read_header};
 use lastmile_model::{ChainHash, ChangeHash};
 use uuid::Uuid;
+use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
 
 use super::layout::{
@@ -19,6 +21,9 @@ use crate::wire::{Reader, Writer};
 
 /// The zstd level: 6 would save 5 % and cost three times as much.
 const LEVEL: i32 = 3;
+
+/// Up to which size, in bytes, batches are compressed with what a thread keeps for it.
+const KEPT_FOR: usize = 64 << 10;
 
 /// Says why commits cannot be packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -140,11 +145,29 @@ fn pack_sources<S: Source>(commits: impl ExactSizeIterator<Item = S> + Clone) ->
     compress(out.as_slice()).ok_or(PackError::Compress)
 }
 
+thread_local! {
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+}
+
 /// Compresses into one frame that states its size and ends in a checksum.
 fn compress(raw: &[u8]) -> Option<Vec<u8>> {
-    let mut compressor = zstd::bulk::Compressor::new(LEVEL).ok()?;
+    // Making one costs more than most batches do, but it keeps the room that a large one took.
+    if raw.len() > KEPT_FOR {
+        return compressor()?.compress(raw).ok();
+    }
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let compressor = match kept {
+            Some(compressor) => compressor,
+            None => kept.insert(compressor()?),
+        };
+        compressor.compress(raw).ok()
+    })
+}
+
+fn compressor() -> Option<Compressor<'static>> {
+    let mut compressor = Compressor::new(LEVEL).ok()?;
     compressor.set_parameter(CParameter::ChecksumFlag(true)).ok()?;
-    compressor.compress(raw).ok()
+    Some(compressor)
 }
 
 /// The two halves of a batch under way, and what each commit is written relative to.

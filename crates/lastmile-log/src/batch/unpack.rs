@@ -1,5 +1,7 @@
 //! Reading batches.
 
+use std::cell::RefCell;
+
 use lastmile_crdt::{ChangeHeader, read_header_hashed};
 use lastmile_model::{AuthorId, ChainHash, ChangeHash, RecordId, Scope};
 use uuid::Uuid;
@@ -23,6 +25,10 @@ const LEAST_CHANGE: usize = 2;
 
 /// How many bytes of the heads a commit takes at least: flags, three clocks, a count, one change.
 const LEAST_COMMIT: usize = 5 + LEAST_CHANGE;
+
+thread_local! {
+    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+}
 
 /// Says why bytes are no batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -94,7 +100,14 @@ fn inflate(packed: &[u8], limit: usize) -> Result<Vec<u8>, BadBatch> {
     if zstd::zstd_safe::find_frame_compressed_size(packed) != Ok(packed.len()) {
         return Err(BadBatch::NotZstd);
     }
-    let raw = zstd::bulk::decompress(packed, size).map_err(|_| BadBatch::NotZstd)?;
+    let raw = DECOMPRESSOR.with_borrow_mut(|kept| {
+        // Making one costs more than most batches do.
+        let decompressor = match kept {
+            Some(decompressor) => decompressor,
+            None => kept.insert(zstd::bulk::Decompressor::new().map_err(|_| BadBatch::NotZstd)?),
+        };
+        decompressor.decompress(packed, size).map_err(|_| BadBatch::NotZstd)
+    })?;
     if raw.len() == size { Ok(raw) } else { Err(BadBatch::NotZstd) }
 }
 
