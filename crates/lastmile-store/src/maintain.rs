@@ -298,7 +298,6 @@ impl Store {
             }
             Err(error) => return Err(error),
         }
-        // What says how the rows are laid out may be damaged so that each statement is refused.
         match reader.digest(None) {
             Ok(_) => {}
             Err(error) if error.is_unreadable() || matches!(error, StoreError::Engine { .. }) => {

@@ -455,6 +455,11 @@ impl Storage for SqliteStorage {
         found.retain(|line| line != "ok");
         let broken = self.rows("checking references", "PRAGMA foreign_key_check", [], |row| row.get::<_, String>(0))?;
         found.extend(broken.into_iter().map(|table| format!("a row of {table} refers to nothing")));
+        // What says how the rows and their search words are laid out may be damaged so that statements are refused.
+        for (view, statements) in self.layout.views.iter().zip(&self.layout.statements) {
+            let refused = statements.telling().find_map(|sql| self.connection.prepare(sql).err());
+            found.extend(refused.map(|error| format!("the rows of {} cannot be used: {error}", view.type_name)));
+        }
         Ok(found)
     }
 

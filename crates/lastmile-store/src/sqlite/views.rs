@@ -37,6 +37,11 @@ pub(crate) struct Statements {
 }
 
 impl Statements {
+    /// Statements that together name everything that a row and its search words are laid out in.
+    pub(super) fn telling(&self) -> impl Iterator<Item = &str> {
+        [&self.cells, &self.insert, &self.find_put].into_iter().map(String::as_str).filter(|sql| !sql.is_empty())
+    }
+
     /// Writes the SQL of a view. Names come from the catalogue, which admits plain identifiers only.
     ///
     /// Catalogue names begin with a letter and hold no dot, so the underscore of the head's columns and the dot in the names of
