@@ -26,7 +26,8 @@ impl Default for Pace {
         Self {
             poll: Duration::from_secs(30),
             first_retry: Duration::from_secs(1),
-            longest_retry: Duration::from_secs(60),
+            // With the time that a request may stand still, less than a minute.
+            longest_retry: Duration::from_secs(25),
         }
     }
 }

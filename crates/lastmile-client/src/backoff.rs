@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Doubles from one second to a minute, with jitter so that devices do not come all at once.
+/// Doubles from one second to half a minute, with jitter so that devices do not come all at once.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     base: Duration,
@@ -12,7 +12,7 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self::new(Duration::from_secs(1), Duration::from_secs(60))
+        Self::new(Duration::from_secs(1), Duration::from_secs(30))
     }
 }
 

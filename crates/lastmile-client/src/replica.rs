@@ -66,7 +66,7 @@ impl Default for ReplicaOptions {
             key: None,
             clock: Arc::new(SystemClock),
             app: concat!("lastmile ", env!("CARGO_PKG_VERSION")).to_owned(),
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_secs(30),
             transport: None,
         }
     }
