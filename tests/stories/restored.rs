@@ -408,11 +408,16 @@ async fn the_receipt_of_one_copys_work_is_none_of_the_others() {
     let receipts = one.with_store(|store| store.receipts_of(&scope(), one.author())).unwrap();
     copy.with_store(|store| store.add_receipts(&receipts)).unwrap();
     settle(&one).await;
+    let former = copy.author();
     drop(copy);
     let copy = field.open("copy");
     assert_eq!(unsent(&copy), 2);
+    // The receipt stands on the other's branch: of what this one wrote nothing is receipted, so it is offered until it is.
+    assert_eq!(copy.with_store(|store| store.own_receipted(&scope(), former)).unwrap(), 0);
+    assert_eq!(one.with_store(|store| store.own_receipted(&scope(), former)).unwrap(), 2);
     settle(&copy).await;
     assert_eq!(unsent(&copy), 0);
+    assert_eq!(copy.with_store(|store| store.own_receipted(&scope(), former)).unwrap(), 2);
     assert_eq!(titles(&copy).len(), 4);
 }
 
