@@ -27,7 +27,7 @@ const COVERED: [(&str, u64); 14] = [
     ("meeting", 500),
     ("file", 500),
     ("copied", 100),
-    ("put back", 40),
+    ("put back", 25),
     ("relay put back", 30),
     ("verdict", 200),
     ("another version", 200),
