@@ -30,10 +30,11 @@ fn a_relay_that_stands_still_is_named_and_loses_nothing() {
     let ground = Ground::new(1);
     let mut relay = ground.start_relay(&[], &[]);
     relay.wait_for("serving");
-    let options = ReplicaOptions { timeout: Duration::from_secs(1), ..ReplicaOptions::default() };
-    let replica = ground.open_with(0, options);
+    // Little patience for the relay that stands still, the usual for one that has other work.
+    let impatient = || ReplicaOptions { timeout: Duration::from_secs(1), ..ReplicaOptions::default() };
+    wait(async { settle(&ground.open(0)).await });
+    let replica = ground.open_with(0, impatient());
     wait(async {
-        settle(&replica).await;
         for number in 0..20 {
             add(&replica, &format!("before {number}"));
         }
@@ -49,8 +50,10 @@ fn a_relay_that_stands_still_is_named_and_loses_nothing() {
         // What is saved meanwhile is as safe as ever.
         add(&replica, "meanwhile");
         relay.signal(Signal::CONT);
-        settle(&replica).await;
     });
+    drop(replica);
+    let replica = ground.open(0);
+    wait(async { settle(&replica).await });
     relay.kill();
     drop(checked(&ground.relay_file()));
     wait(async {
