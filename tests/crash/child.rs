@@ -39,6 +39,7 @@ pub const TRIES: &str = "LASTMILE_CHILD_TRIES";
 fn child() {
     let Ok(role) = std::env::var(ROLE) else { return };
     say(&format!("pid {}", std::process::id()));
+    end_with_the_parent();
     match role.as_str() {
         "device" => device(),
         "relay" => relay(),
@@ -47,6 +48,17 @@ fn child() {
         "full-disk" => crate::full_disk::in_a_small_file_system(&folder()),
         other => panic!("no child is called {other}"),
     }
+}
+
+/// Ends this process when whoever started it is gone, so that none is left behind when the tests are stopped.
+fn end_with_the_parent() {
+    let parent = std::os::unix::process::parent_id();
+    std::thread::spawn(move || {
+        while std::os::unix::process::parent_id() == parent {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        std::process::exit(1);
+    });
 }
 
 fn folder() -> PathBuf {

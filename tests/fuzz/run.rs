@@ -203,10 +203,13 @@ impl Harvest {
     }
 }
 
+/// The CPU time that one input may take; a build with little optimisation takes its time.
+pub fn cpu_limit() -> Duration {
+    if std::env::var_os("LASTMILE_OPTIMISED").is_some() { MAX_CPU } else { MAX_CPU * 10 }
+}
+
 fn one(target: &Target, data: &[u8], name: &str, worst: &mut Worst) {
-    // A build without optimisation takes its time.
-    let optimised = !cfg!(debug_assertions) || std::env::var_os("LASTMILE_OPTIMISED").is_some();
-    let limit = if optimised { MAX_CPU } else { MAX_CPU * 10 };
+    let limit = cpu_limit();
     let ran = catch_unwind(AssertUnwindSafe(|| {
         (target.run)(data);
         let cost = cost::take();

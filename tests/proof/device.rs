@@ -39,7 +39,7 @@ pub const PROFILES: [Profile; 3] = [
     Profile { name: "long log", note: 60, reopen: 2, fold: 0, erase: 0 },
     // The log is short: folded, emptied and begun again all the time.
     Profile { name: "short log", note: 200, reopen: 12, fold: 20, erase: 6 },
-    // Commits of many pages, which SQLite folds by itself.
+    // Commits of many pages, after which the store folds by itself.
     Profile { name: "large commits", note: 2000, reopen: 4, fold: 6, erase: 3 },
 ];
 

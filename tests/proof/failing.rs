@@ -185,6 +185,21 @@ fn a_flush_that_reverts_what_it_failed_to_write_loses_nothing() {
     sweep(Fault::Sync(Dirty::Reverted), HowLong::Once);
 }
 
+/// As above, but a commit that changes nothing, and so flushes nothing, comes between.
+#[test]
+fn a_commit_of_nothing_does_not_make_a_failed_flush_harmless() {
+    let mut device = Device::new();
+    let [save, receive] = save_and_receive();
+    device.open_ready().unwrap();
+    device.run(&receive).unwrap();
+    let before = device.disk.operations();
+    device.store().unwrap().add_certificates(&crate::support::certificates()[..2]).unwrap();
+    assert_eq!(device.disk.operations(), before, "something was written");
+    device.disk.fail(Fault::Sync(Dirty::Forgotten), 0, HowLong::Once);
+    assert!(matches!(device.run(&save), Err(StoreError::NoRoom { .. })));
+    survives(device, &save);
+}
+
 /// As above, but the flush that fails is that of another process's folding: its own handle is told first, and ours at its next flush.
 #[test]
 fn what_is_saved_after_another_process_failed_to_flush_does_not_stand_behind_a_hole() {
@@ -225,6 +240,22 @@ fn what_is_saved_after_a_closing_failed_to_flush_does_not_stand_behind_a_hole() 
     device.disk.fail(Fault::Sync(Dirty::Forgotten), 0, HowLong::Once);
     device.close();
     assert!(!device.disk.is_failing(), "closing did not flush");
+    survives(device, &save);
+}
+
+/// As above, but somebody reads, so that the opening cannot empty what was left: nothing is taken until it can.
+#[test]
+fn nothing_is_taken_while_a_reader_keeps_what_was_left() {
+    let mut device = Device::new();
+    let [save, receive] = save_and_receive();
+    device.open_ready().unwrap();
+    device.run(&receive).unwrap();
+    device.disk.fail(Fault::Sync(Dirty::Forgotten), 0, HowLong::Once);
+    device.close();
+    let reading = rusqlite::Connection::open(device.path()).unwrap();
+    reading.execute_batch("BEGIN; SELECT count(*) FROM strand;").unwrap();
+    assert!(matches!(device.run(&save), Err(StoreError::InUse { .. })));
+    drop(reading);
     survives(device, &save);
 }
 

@@ -122,6 +122,7 @@ fn until_it_fails() {
     let begun = Instant::now();
     for seed in 0..SEEDS {
         if let Err(failure) = run(&Plan::of(seed)) {
+            assert!(lastmile_model::planted::times_met() > 0, "it never came to bear: {}", failure.what);
             println!("caught: seed {seed} after {} ms: {}", begun.elapsed().as_millis(), failure.what);
             return;
         }

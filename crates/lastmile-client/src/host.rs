@@ -90,18 +90,18 @@ pub fn local_scopes(
     peer: &BTreeMap<Scope, Vector>,
 ) -> Result<Vec<LocalScope>, StoreError> {
     let scopes: Vec<Scope> = store.scopes().map(|(_, scope)| scope.clone()).collect();
+    // A hello asks for receipts of the speaker's own log alone. What it wrote as another author is offered until there is a receipt, even if
+    // the peer is known to hold it.
+    let mut owed = false;
+    for former in own.iter().skip(1) {
+        owed = owed || store.unsent(*former)?.commits > 0;
+    }
     let mut local = Vec::with_capacity(scopes.len());
     for scope in scopes {
         let receipted = store.receipted(&scope)?;
         let mut one = LocalScope::new(scope.clone(), store.vector(&scope));
         one.pending = store.pending_heads(&scope)?;
         one.receipted = own.first().map_or(Ok(0), |author| store.own_receipted(&scope, *author))?;
-        // A hello asks for receipts of the speaker's own log alone. What it wrote as another author is offered until there is
-        // a receipt, even if the peer is known to hold it.
-        let mut owed = false;
-        for former in own.iter().skip(1) {
-            owed = owed || store.unsent(*former)?.commits > 0;
-        }
         one.peer_has = Some(peer.get(&scope).filter(|_| !owed).cloned().unwrap_or(receipted));
         local.push(one);
     }

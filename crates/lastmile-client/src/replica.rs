@@ -5,7 +5,7 @@ mod exchange;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -86,6 +86,8 @@ pub struct Replica {
     peer: Mutex<BTreeMap<Scope, Vector>>,
     upload: Mutex<UploadBudget>,
     saves: AtomicU64,
+    /// How far the relay's clock was found to be ahead of this device's, in milliseconds, when they were too far apart.
+    ahead_ms: AtomicI64,
     transport: Arc<dyn Transport>,
     relay: String,
     exchange: tokio::sync::Mutex<()>,
@@ -176,6 +178,7 @@ impl Replica {
             peer: Mutex::new(peer),
             upload: Mutex::new(upload),
             saves: AtomicU64::new(0),
+            ahead_ms: AtomicI64::new(0),
             transport,
             relay,
             exchange: tokio::sync::Mutex::new(()),

@@ -121,8 +121,8 @@ impl Plan {
     }
 }
 
-/// Whether the shorter of two trunks is a part of the longer one: where copies of a log have parted, every one of them holds the trunk
-/// before the fork.
+/// Whether the shorter of two trunks is taken for a part of the longer one: where the longer one ends at a fork, the copies that are known
+/// hold all of it. A copy that parted before, and that nobody knew of, shows when a batch does not fit.
 fn is_shared(local: &[Entry], peer: &[Entry], local_seq: u64, peer_seq: u64) -> bool {
     let longer = match local_seq.cmp(&peer_seq) {
         Ordering::Less => peer,
@@ -193,6 +193,9 @@ mod tests {
         assert!(!plan.lacking && plan.parted.is_empty());
         let (sent, plan) = sends(&[entry(1, TRUNK, 1, 11)], &forked);
         assert!(sent.is_empty() && plan.lacking && plan.parted.is_empty());
+        // So it is with a third copy, which parted before: what is sent does not fit, and positions are compared then.
+        let (sent, plan) = sends(&forked, &[entry(1, TRUNK, 3, 33)]);
+        assert_eq!((sent, plan.parted.len()), (vec![(1, 3, 4), (1, 4, 6), (1, 4, 6)], 0));
         // Which of the branches a longer trunk goes along cannot be told.
         let (sent, plan) = sends(&forked, &[entry(1, TRUNK, 5, 15)]);
         assert!(sent.is_empty());

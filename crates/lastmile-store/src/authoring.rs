@@ -27,6 +27,9 @@ const LOOSE_BYTES: u64 = 96 << 10;
 /// The most that these unpack to, each as it stands: what repeats packs to almost nothing.
 const LOOSE_RAW: u64 = 1 << 20;
 
+/// The most commits that they hold together, far within what a batch may.
+const LOOSE_COMMITS: u64 = 2048;
+
 /// What a save changes in one record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordEdit {
@@ -424,17 +427,17 @@ impl Store {
         let loose: Vec<(u64, u64, u64)> =
             self.storage.blob_list(strand.no)?.into_iter().filter(|(first, ..)| *first > strand.sealed).collect();
         let mut group: Vec<u64> = Vec::new();
-        let (mut bytes, mut raw) = (0u64, 0u64);
-        for (first, _, size) in loose {
+        let (mut bytes, mut raw, mut start) = (0u64, 0u64, 0u64);
+        for (first, last, size) in loose {
             let packed = self.storage.blob_with(strand.no, first)?.map(|blob| blob.packed);
             let inflated = packed.and_then(|packed| raw_size(&packed)).unwrap_or(LOOSE_RAW);
-            if bytes.saturating_add(size) > LOOSE_BYTES || raw.saturating_add(inflated) > LOOSE_RAW {
+            (bytes, raw) = (bytes.saturating_add(size), raw.saturating_add(inflated));
+            if bytes > LOOSE_BYTES || raw > LOOSE_RAW || last.saturating_sub(start) >= LOOSE_COMMITS {
                 self.join(strand.no, &group)?;
                 group.clear();
-                (bytes, raw) = (0, 0);
+                (bytes, raw, start) = (size, inflated, first);
             }
             group.push(first);
-            (bytes, raw) = (bytes.saturating_add(size), raw.saturating_add(inflated));
         }
         self.join(strand.no, &group)
     }

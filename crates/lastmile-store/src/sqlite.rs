@@ -65,6 +65,8 @@ pub struct SqliteStorage {
     _lock: Option<std::fs::File>,
     relaxed: bool,
     flushed: Flushed,
+    /// How many rows this handle had changed when its transaction began.
+    changed: u64,
     /// The last local row number of each scope and type, as far as this transaction has looked.
     last_recs: HashMap<(u32, usize), i64>,
 }
@@ -126,10 +128,9 @@ impl SqliteStorage {
     /// Where that cannot be done yet, the replica opens all the same.
     fn fold_what_was_left(&mut self) {
         let left = self.checkpoint("looking at the write-ahead log", "PRAGMA wal_checkpoint(NOOP)");
-        if left.is_ok_and(|pages| pages > 0) {
-            self.flushed = Flushed::Behind;
-            // What it fails with is noted, or comes again with the first commit.
-            let _ = self.scrub();
+        if left.is_ok_and(|pages| pages > 0) && !matches!(self.scrub(), Ok(true)) {
+            // Whatever stood in the way is told when something is to be written.
+            self.flushed = Flushed::InDoubt;
         }
     }
 
@@ -192,7 +193,7 @@ impl Storage for SqliteStorage {
         }
         if self.flushed == Flushed::InDoubt && !self.scrub()? {
             // A reader needs the log as it is. It is not long, and nothing may be acknowledged before.
-            return Err(StoreError::NoRoom { path: self.layout.path.clone() });
+            return Err(StoreError::InUse { path: self.layout.path.clone() });
         }
         let relaxed = durability == Durability::Refetchable || planted!("synchronous-normal");
         if relaxed != self.relaxed {
@@ -203,6 +204,7 @@ impl Storage for SqliteStorage {
             self.relaxed = relaxed;
         }
         self.last_recs.clear();
+        self.changed = self.connection.total_changes();
         self.run("beginning a transaction", "BEGIN IMMEDIATE", []).map(drop)
     }
 
@@ -213,8 +215,11 @@ impl Storage for SqliteStorage {
         let result = self.run("committing", "COMMIT", []).map(drop);
         match &result {
             Ok(()) => {
-                self.flushed = if self.relaxed { Flushed::Behind } else { Flushed::Whole };
-                self.fold();
+                // A commit of nothing flushes nothing.
+                if self.connection.total_changes() > self.changed {
+                    self.flushed = if self.relaxed { Flushed::Behind } else { Flushed::Whole };
+                    self.fold();
+                }
             }
             Err(error) => {
                 self.doubt(error);

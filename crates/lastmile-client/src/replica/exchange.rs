@@ -1,6 +1,7 @@
 //! One exchange with the relay: requests while they are useful, and what is learnt from them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lastmile_log::Vector;
@@ -87,17 +88,18 @@ impl Replica {
     async fn exchange(&self, learnt: &mut Learnt) -> Result<SyncReport, ClientError> {
         let mut report = SyncReport::default();
         let (mut introduce, mut adopted) = (false, false);
-        let mut ahead_ms = None;
+        let mut told = false;
         let ended = loop {
-            let ended = self.rounds(learnt, &mut report, introduce, ahead_ms.unwrap_or(0)).await;
+            let ended = self.rounds(learnt, &mut report, introduce).await;
             match ended.as_ref().map(|outcome| outcome.error) {
                 // The relay has not heard of this author: it is a new one, or the relay was put back from an older copy.
                 Ok(Some(Code::UnknownAuthor)) if !introduce => introduce = true,
                 // The relay goes on under a new key.
                 Ok(Some(Code::WrongEpoch)) if !adopted && self.adopt_told(learnt)? => adopted = true,
-                // This device's clock is wrong. Requests are signed by the relay's instead; nothing else believes it.
-                Ok(Some(Code::WrongClock)) if ahead_ms.is_none() && learnt.told_time.is_some() => {
-                    ahead_ms = learnt.told_time.take().map(|told| told.saturating_sub(self.now_ms()));
+                // This device's clock is wrong. Requests are signed by the relay's from now on; nothing else believes it.
+                Ok(Some(Code::WrongClock)) if !told && let Some(time) = learnt.told_time.take() => {
+                    told = true;
+                    self.ahead_ms.store(time.saturating_sub(self.now_ms()), Ordering::Relaxed);
                 }
                 _ => break ended,
             }
@@ -128,14 +130,12 @@ impl Replica {
         }
     }
 
-    /// Makes requests while they are useful; with the certificates that lead to this author, if it is to be introduced. The relay's
-    /// clock is so much ahead of this device's.
+    /// Makes requests while they are useful; with the certificates that lead to this author, if it is to be introduced.
     async fn rounds(
         &self,
         learnt: &mut Learnt,
         report: &mut SyncReport,
         introduce: bool,
-        ahead_ms: i64,
     ) -> Result<Outcome, ClientError> {
         let (mut session, epoch) = self.begin_session(Role::Initiator, CarrierKind::OneShot, introduce)?;
         learnt.introduced = BTreeSet::new();
@@ -146,7 +146,7 @@ impl Replica {
         };
         while driven.flushed {
             let mut request = std::mem::take(&mut body);
-            let now_ms = self.now_ms().saturating_add(ahead_ms);
+            let now_ms = self.now_ms().saturating_add(self.ahead_ms.load(Ordering::Relaxed));
             sign_body(&mut request, &self.key, &self.deployment, epoch, now_ms, random(self.clock())?)
                 .map_err(|error| ClientError::NotARelay { relay: self.relay.clone(), found: error.to_string() })?;
             let length = request.len() as u64;

@@ -60,6 +60,7 @@ pub fn open(path: &Path, options: &OpenOptions, catalogue: &Catalogue) -> Result
         _lock: Some(lock),
         relaxed: false,
         flushed: Flushed::Whole,
+        changed: 0,
         last_recs: HashMap::new(),
     };
     storage.fold_what_was_left();
@@ -95,6 +96,7 @@ pub(super) fn reader(layout: &Arc<Layout>) -> Result<Box<dyn Storage>, StoreErro
         _lock: None,
         relaxed: false,
         flushed: Flushed::Whole,
+        changed: 0,
         last_recs: HashMap::new(),
     }))
 }
@@ -130,9 +132,10 @@ fn take_lock(path: &Path) -> Result<std::fs::File, StoreError> {
                 _ => StoreError::engine("creating the lock file", error),
             },
         )?;
-    for _ in 0..LOCK_TRIES {
+    for tries in 1..=LOCK_TRIES {
         match file.try_lock() {
             Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) if tries == LOCK_TRIES => {}
             Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
             Err(std::fs::TryLockError::Error(error)) => return Err(StoreError::engine("locking the replica", error)),
         }

@@ -29,6 +29,11 @@ impl Machine {
         self.skew.store(skew, Ordering::SeqCst);
     }
 
+    /// How far the clock is ahead, in milliseconds.
+    pub fn skew(&self) -> i64 {
+        self.skew.load(Ordering::SeqCst)
+    }
+
     pub fn draw(&self, bytes: &mut [u8]) {
         self.rng.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(bytes);
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lastmile_client::ClientError;
 use lastmile_model::{RecordId, Value};
 use lastmile_protocol::Role;
+use lastmile_protocol::limits::AUTH_WINDOW_MS;
 use lastmile_relay::OfficeCommand;
 use lastmile_store::{Erasure, StoreError};
 use rand::Rng as _;
@@ -84,6 +85,7 @@ impl World {
             return Ok(());
         }
         let (Some(a), Some(b)) = (self.devices.get(one), self.devices.get(other)) else { return Ok(()) };
+        let (a_clock, b_clock) = (a.machine.skew(), b.machine.skew());
         let (a, b) = (Arc::clone(a.replica()), Arc::clone(b.replica()));
         if a.author() == b.author() {
             // Two copies of one folder: to each the other is itself.
@@ -91,6 +93,8 @@ impl World {
         }
         let most = if rng.random_bool(0.4) { rng.random_range(0..6_000) } else { usize::MAX };
         let piece = *[40, 700, 100_000].choose(rng).unwrap_or(&700);
+        let apart_ms = a_clock.abs_diff(b_clock);
+        let undisturbed = most == usize::MAX && apart_ms < AUTH_WINDOW_MS.cast_unsigned() / 2;
         let talk = || -> Result<(bool, usize), ClientError> {
             let (mut left, mut right) = (a.meet(Role::Initiator)?, b.meet(Role::Responder)?);
             let (mut to_right, mut to_left) = (left.receive(&[])?, right.receive(&[])?);
@@ -112,8 +116,15 @@ impl World {
         };
         let talked = talk();
         drop((a, b));
+        let troubled = [one, other].into_iter().any(|no| self.devices.get(no).is_some_and(Device::is_troubled));
         match &talked {
-            Ok((equal, bytes)) => self.say(&format!("devices {one} and {other} met: {bytes} bytes, equal {equal}")),
+            Ok((equal, bytes)) => {
+                self.note("meeting");
+                self.say(&format!("devices {one} and {other} met: {bytes} bytes, equal {equal}"));
+            }
+            Err(error) if undisturbed && !troubled => {
+                return Err(format!("devices {one} and {other} cannot talk: {error}"));
+            }
             Err(error) => {
                 if self.devices.get(one).is_some_and(|one| !one.is_troubled()) {
                     self.allow(error, other)?;
@@ -121,7 +132,6 @@ impl World {
                 self.say(&format!("devices {one} and {other} met: {}", kind_of(error)));
             }
         }
-        self.note("meeting");
         for device in [one, other] {
             if self.devices.get(device).is_some_and(|one| one.disk.is_off()) {
                 self.recover_device(device, true)?;
@@ -161,9 +171,11 @@ impl World {
                 one.replica().import_bundle(&damaged).map(|report| report.appended)
             }
         };
-        self.note("file");
         match &result {
-            Ok(batches) => self.say(&format!("device {device} and a file: {batches}")),
+            Ok(batches) => {
+                self.note("file");
+                self.say(&format!("device {device} and a file: {batches}"));
+            }
             Err(error) => {
                 self.allow(error, device)?;
                 self.say(&format!("device {device} and a file: {}", kind_of(error)));
