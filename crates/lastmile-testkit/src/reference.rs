@@ -80,7 +80,7 @@ pub enum Body {
 
 /// One change of a commit; its actor is the commit's author.
 #[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "the fields of a commit's header, design section 3")]
+#[expect(missing_docs, reason = "the fields of a commit's header")]
 pub struct Change {
     pub record_type: String,
     pub record: Id,
@@ -111,9 +111,9 @@ pub struct Commit {
     pub changes: Vec<Change>,
 }
 
-/// The state of a sealed change (design section 3).
+/// The state of a sealed change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the words of design section 3")]
+#[expect(missing_docs, reason = "the words of the states")]
 pub enum State {
     Applied,
     Waiting,
@@ -133,7 +133,7 @@ pub struct Views {
     pub records: BTreeMap<RecordKey, Record>,
 }
 
-/// Evaluates what a replica holds: a pure function of the set of commits (design sections 1 "view" and 3).
+/// Evaluates what a replica holds: a pure function of the set of commits.
 #[must_use]
 pub fn evaluate(commits: &[Commit], letters: &Letters) -> Views {
     let set: BTreeMap<_, _> =
@@ -162,7 +162,7 @@ pub fn evaluate(commits: &[Commit], letters: &Letters) -> Views {
     views
 }
 
-/// Finds the commits that verdicts quarantine, as (scope, author, chain hash) (design section 4 "Verdicts").
+/// Finds the commits that verdicts quarantine, as (scope, author, chain hash).
 ///
 /// A verdict stands in the scope it speaks of and never names an office commit. Of several unsuperseded actions
 /// quarantine wins. Decided, since a verdict's id follows from its range (`verdict.toml`): a word on one range replaces

@@ -70,7 +70,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// Gives every change exactly one state (design section 3), and remembers what is visible.
+    /// Gives every change exactly one state, and remembers what is visible.
     ///
     /// Decided where several would do: erased, then waiting, then quarantined, then opaque. A record type that this
     /// version does not know "needs a newer version". One hash in several commits is invisible if it is so in one.
@@ -86,7 +86,7 @@ impl<'a> Graph<'a> {
             let place = (commit.scope.clone(), commit.author, commit.chain);
             let counts = self.by_hash.get(&change.hash).is_some_and(|best| best.said() == entry.said());
             let foreign = letters.needed(&change.record_type).is_none();
-            // Office records from others are opaque (design section 4 "Office records").
+            // Office records from others are opaque.
             let forbidden = letters.office_only(&change.record_type) && !commit.office;
             let state = match &change.body {
                 Body::Erased => State::Erased,
@@ -108,7 +108,7 @@ impl<'a> Graph<'a> {
         states
     }
 
-    /// Whether the gate accepts a change beside its ancestors, judged from headers alone (design sections 2 point 2 and 5).
+    /// Whether the gate accepts a change beside its ancestors, judged from headers alone.
     fn fits(&self, entry: &Entry<'a>, ops: &[Op]) -> bool {
         let change = entry.change;
         let header = |hash: &Hash| self.by_hash.get(hash);
@@ -146,7 +146,7 @@ impl<'a> Graph<'a> {
         self.visible.iter().filter(|hash| self.past(**hash).is_empty()).count()
     }
 
-    /// Visible operations, deletions among them, in the order that decides (design section 4 "Forks").
+    /// Visible operations, deletions among them, in the order that decides.
     pub(super) fn operations(&self) -> BTreeMap<OpId, &'a Op> {
         let mut found = BTreeMap::new();
         for entry in self.visible.iter().filter_map(|hash| self.by_hash.get(hash)) {
@@ -162,7 +162,7 @@ impl<'a> Graph<'a> {
     ///
     /// An operation supersedes its predecessors and everything on its key in their causal past, visible or not. A
     /// predecessor stands for every ancestor's operation of that counter and actor on the key; one that matches nothing
-    /// supersedes nothing, and so does an operation that is invisible (design sections 4 "Forks" and 5). Decided: of an
+    /// supersedes nothing, and so does an operation that is invisible. Decided: of an
     /// invisible ancestor the header alone counts, so an operation of it that is named as predecessor is on the key.
     pub(super) fn unsuperseded(&self, key: &str, within: Option<&BTreeSet<Hash>>) -> Vec<(OpId, &'a Val)> {
         let on_key = self.on_key(key, within);

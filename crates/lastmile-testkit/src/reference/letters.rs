@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// What the model needs to know of the record types (domain section 4, design section 5).
+/// What the model needs to know of the record types.
 #[derive(Debug, Clone, Default)]
 pub struct Letters {
     types: BTreeMap<String, RecordType>,
@@ -24,7 +24,7 @@ impl Letters {
         for file in files {
             let mut name = String::new();
             let mut found = RecordType::default();
-            // "Common to all" in domain section 4; `created_by` may be missing.
+            // Common to all types; `created_by` may be missing.
             for common in ["id", "type", "schema_v", "place_code", "created_at", "created_by", "device"] {
                 found.letters.insert(common.to_owned(), 'I');
                 if common != "created_by" {

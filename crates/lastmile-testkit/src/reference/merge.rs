@@ -1,4 +1,4 @@
-//! One record from its changes: values by merge letter, sets, events (design section 5 "Merging").
+//! One record from its changes: values by merge letter, sets, events.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub struct Record {
     pub missing: Vec<String>,
     /// Whether changes that know nothing of each other begin it although its id is not derived.
     pub begun_twice: bool,
-    /// Whether a verdict on an ancestor of a verification opens that case again (design section 4).
+    /// Whether a verdict on an ancestor of a verification opens that case again.
     pub reopened: bool,
 }
 
@@ -60,7 +60,7 @@ pub(super) fn record(key: &RecordKey, graph: &Graph<'_>, letters: &Letters) -> R
         match letters.letter(&key.1, name) {
             // C is never in a change.
             'E' | 'C' => {}
-            // Add-wins: an element is in while one addition is not superseded (design section 2 point 1).
+            // Add-wins: an element is in while one addition is not superseded.
             'S' => {
                 if let Some((field, element)) = name.split_once('/')
                     && standing.iter().any(|(_, value)| **value == Val::Bool(true))
@@ -109,7 +109,7 @@ fn distinct<'v>(values: impl Iterator<Item = &'v Val>) -> Vec<Val> {
     found
 }
 
-/// Events are keys `ev/<uuid>/<part>` (design section 5).
+/// Events are keys `ev/<uuid>/<part>`.
 ///
 /// Decided: an event happens once, so it is what the change with its lowest operation wrote; nobody else adds to it.
 fn events(record_type: &str, graph: &Graph<'_>, letters: &Letters) -> BTreeMap<String, Event> {
@@ -139,7 +139,7 @@ fn events(record_type: &str, graph: &Graph<'_>, letters: &Letters) -> BTreeMap<S
 
 /// A question shows the last verified value, else the lowest; after verification edits are corrections until decided.
 ///
-/// Design section 5 (Q; "verify and confirm are such events"), domain section 6 (K2; "after 已审核"), decision 3.
+/// Verify and confirm are such events; after 已审核 an edit becomes a correction.
 fn question(graph: &Graph<'_>, key: &str, events: &BTreeMap<String, Event>) -> Field {
     let standing = graph.unsuperseded(key, None);
     let values = distinct(standing.iter().map(|(_, value)| *value));
@@ -165,7 +165,7 @@ fn verifies(event: &Event) -> bool {
 }
 
 /// The verification that counts, of all or of those before another event: of several the causally last, ties to the
-/// lowest operation id (design section 5).
+/// lowest operation id.
 fn verification<'e>(events: &'e BTreeMap<String, Event>, before: Option<&Event>) -> Option<&'e Event> {
     let counts = |name: &String| before.is_none_or(|event| event.after.contains(name));
     let all: Vec<(&String, &Event)> = events.iter().filter(|(name, event)| verifies(event) && counts(name)).collect();
@@ -173,10 +173,10 @@ fn verification<'e>(events: &'e BTreeMap<String, Event>, before: Option<&Event>)
     last.map(|(_, event)| *event).min_by_key(|event| event.op)
 }
 
-/// What a verification vouched for: what was visible, that is what showed, among its ancestors (design section 5).
+/// What a verification vouched for: what was visible, that is what showed, among its ancestors.
 ///
 /// Decided: a save that gives values and verifies them at once saw them. A field that was empty stays empty until a
-/// correction is accepted, since "the figure moves only when accepted" (domain section 6). Who verified while several
+/// correction is accepted, since "the figure moves only when accepted". Who verified while several
 /// values stood, or nothing but rejected ones, left the choice where the verification before had it.
 fn verified_value(graph: &Graph<'_>, key: &str, events: &BTreeMap<String, Event>, last: &Event) -> Option<Val> {
     let seen = graph.seen(last.op.2);

@@ -1,4 +1,4 @@
-//! The figures that follow from persons, check-ins, activities and participations (domain section 8).
+//! The figures that follow from persons, check-ins, activities and participations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,12 +67,12 @@ fn id(value: Option<&Val>) -> Option<Id> {
     if let Some(Val::Bytes(bytes)) = value { bytes.as_slice().try_into().ok() } else { None }
 }
 
-/// The place code of a row's scope: a row counts by it (domain section 8, "scope = place-code prefix").
+/// The place code of a row's scope: a row counts by it.
 fn place(key: &RecordKey) -> &str {
     key.0.split_once(':').map_or("", |(_, code)| code)
 }
 
-/// Canonical ids: the smallest of a component of live links (design section 2 point 7).
+/// Canonical ids: the smallest of a component of live links.
 struct Canonical(BTreeMap<Id, Id>);
 
 impl Canonical {
@@ -107,7 +107,7 @@ fn links(views: &Views, record_type: &str) -> Vec<(Id, Id)> {
     found.into_values().filter(|(.., live)| *live).map(|(loser, winner, _)| (loser, winner)).collect()
 }
 
-/// One session: the record of a component that counts, of those that carry no mark (domain sections 5 point 7 and 8 R4).
+/// One session: the record of a component that counts, of those that carry no mark.
 struct Session<'a> {
     place: &'a str,
     record: &'a Record,
@@ -172,7 +172,7 @@ pub fn figures(views: &Views, prefix: &str, from: &str, to: &str) -> Figures {
 }
 
 /// R4 to R8 and R13: sessions by the date typed; participations grouped by (activity, person), attended if any says so
-/// or does not say, the larger minutes, differing ones a question (design section 2 point 7).
+/// or does not say, the larger minutes, differing ones a question.
 fn count_sessions(views: &Views, people: &Canonical, (prefix, from, to): (&str, &str, &str), figures: &mut Figures) {
     let (canonical, mut sessions) = sessions(views);
     sessions.retain(|_, session| {
@@ -210,7 +210,7 @@ fn count_sessions(views: &Views, people: &Canonical, (prefix, from, to): (&str, 
 }
 
 /// R1 and R2. Who is confirmed in two communities counts in the one confirmed earlier, equal days the smaller id; who
-/// only waits in two, in that of the smaller id (domain sections 6 and 8).
+/// only waits in two, in that of the smaller id.
 fn count_members(views: &Views, people: &Canonical, (prefix, day): (&str, &str), figures: &mut Figures) {
     let check_ins = rows(views, "check_in").filter_map(|(key, record)| {
         let fold = check_in(record);

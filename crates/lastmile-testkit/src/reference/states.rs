@@ -1,9 +1,9 @@
-//! States as folds of events (domain section 7).
+//! States as folds of events.
 //!
 //! Events are read in the order of their operations, which extends the causal order. One that its state does not allow
 //! changes nothing. Of two opposed ones of which neither author knew the other the lower operation counts and the pair is
-//! open (domain section 6, "else the lowest op id"), until an event that knows both says again what one of them said.
-//! Decided: which transitions oppose each other beyond the two pairs that domain section 7 names; that work may be
+//! open, until an event that knows both says again what one of them said.
+//! Decided: which transitions oppose each other; that work may be
 //! submitted without having been planned or held, and a check-in end that was never confirmed.
 
 use super::{Event, Record, Val};
@@ -142,7 +142,7 @@ fn opposes(machine: &Machine, one: &Step<'_>, other: &Step<'_>) -> bool {
     concurrent && listed && (a != b || one.1.parts.get("to") != other.1.parts.get("to"))
 }
 
-/// The civil day of an instant in Asia/Shanghai, as `YYYY-MM-DD` (domain section 8).
+/// The civil day of an instant in Asia/Shanghai, as `YYYY-MM-DD`.
 pub(super) fn day(value: Option<&Val>) -> Option<String> {
     if let Some(Val::Timestamp(at)) = value { Some(civil((at + 8 * 3_600_000).div_euclid(86_400_000))) } else { None }
 }

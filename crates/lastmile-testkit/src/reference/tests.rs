@@ -1,4 +1,4 @@
-//! Worked by hand from domain section 13 and design sections 3 to 5.
+//! Worked by hand.
 
 use super::reports::{Figure, figures};
 use super::*;
