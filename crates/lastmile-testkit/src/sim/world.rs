@@ -575,7 +575,9 @@ impl World {
         self.say(&format!("device {device} {}", if power { "lost its power" } else { "was killed" }));
         let mut again = power && self.rng.random_bool(0.2);
         let Some(one) = self.devices.get_mut(device) else { return Ok(()) };
-        one.held.clear();
+        if power {
+            one.held.clear();
+        }
         one.heal();
         loop {
             one.stop();
