@@ -166,10 +166,7 @@ fn a_failing_flush_is_told_and_loses_nothing() {
 /// later save stood in the log behind a hole.
 #[test]
 fn what_is_saved_after_a_failed_flush_does_not_stand_behind_a_hole() {
-    let mut device = Device::new();
-    let [save, receive] = save_and_receive();
-    device.open_ready().unwrap();
-    device.run(&receive).unwrap();
+    let (mut device, save) = behind();
     device.disk.fail(Fault::Sync(Dirty::Forgotten), 0, HowLong::Once);
     assert!(matches!(device.run(&save), Err(StoreError::NoRoom { .. })));
     survives(device, &save);
@@ -188,10 +185,7 @@ fn a_flush_that_reverts_what_it_failed_to_write_loses_nothing() {
 /// As above, but a commit that changes nothing, and so flushes nothing, comes between.
 #[test]
 fn a_commit_of_nothing_does_not_make_a_failed_flush_harmless() {
-    let mut device = Device::new();
-    let [save, receive] = save_and_receive();
-    device.open_ready().unwrap();
-    device.run(&receive).unwrap();
+    let (mut device, save) = behind();
     let before = device.disk.operations();
     device.store().unwrap().add_certificates(&crate::support::certificates()[..2]).unwrap();
     assert_eq!(device.disk.operations(), before, "something was written");
@@ -203,10 +197,7 @@ fn a_commit_of_nothing_does_not_make_a_failed_flush_harmless() {
 /// As above, but the flush that fails is that of another process's folding: its own handle is told first, and ours at its next flush.
 #[test]
 fn what_is_saved_after_another_process_failed_to_flush_does_not_stand_behind_a_hole() {
-    let mut device = Device::new();
-    let [save, receive] = save_and_receive();
-    device.open_ready().unwrap();
-    device.run(&receive).unwrap();
+    let (mut device, save) = behind();
     device.disk.fail(Fault::Sync(Dirty::Forgotten), 0, HowLong::Once);
     device.run(&Step::Fold).unwrap();
     assert!(matches!(device.run(&save), Err(StoreError::NoRoom { .. })));
@@ -233,10 +224,7 @@ fn what_is_saved_after_the_own_folding_failed_to_flush_does_not_stand_behind_a_h
 /// As above, but whoever closed the file last failed to fold it, and the store that opens it next is not told.
 #[test]
 fn what_is_saved_after_a_closing_failed_to_flush_does_not_stand_behind_a_hole() {
-    let mut device = Device::new();
-    let [save, receive] = save_and_receive();
-    device.open_ready().unwrap();
-    device.run(&receive).unwrap();
+    let (mut device, save) = behind();
     device.disk.fail(Fault::Sync(Dirty::Forgotten), 0, HowLong::Once);
     device.close();
     assert!(!device.disk.is_failing(), "closing did not flush");
@@ -246,10 +234,7 @@ fn what_is_saved_after_a_closing_failed_to_flush_does_not_stand_behind_a_hole() 
 /// As above, but somebody reads, so that the opening cannot empty what was left: nothing is taken until it can.
 #[test]
 fn nothing_is_taken_while_a_reader_keeps_what_was_left() {
-    let mut device = Device::new();
-    let [save, receive] = save_and_receive();
-    device.open_ready().unwrap();
-    device.run(&receive).unwrap();
+    let (mut device, save) = behind();
     device.disk.fail(Fault::Sync(Dirty::Forgotten), 0, HowLong::Once);
     device.close();
     let reading = rusqlite::Connection::open(device.path()).unwrap();
@@ -257,6 +242,15 @@ fn nothing_is_taken_while_a_reader_keeps_what_was_left() {
     assert!(matches!(device.run(&save), Err(StoreError::InUse { .. })));
     drop(reading);
     survives(device, &save);
+}
+
+/// A device that has received what can be fetched again, which is not flushed, and a save to make.
+fn behind() -> (Device, Step) {
+    let mut device = Device::new();
+    let [save, receive] = save_and_receive();
+    device.open_ready().unwrap();
+    device.run(&receive).unwrap();
+    (device, save)
 }
 
 fn save_and_receive() -> [Step; 2] {
