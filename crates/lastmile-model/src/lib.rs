@@ -17,6 +17,7 @@ pub mod ids;
 pub mod input;
 pub mod keys;
 pub mod names;
+pub mod permissions;
 pub mod phone;
 pub mod places;
 #[cfg(feature = "planted")]

@@ -1,7 +1,4 @@
-//! Who may do what: the roles of people and what each may begin.
-//!
-//! Which role may make which event of a record's state stands with the machines in [`states`](crate::states). Edits of
-//! single fields, settling of questions and reading are judged by the relay from grants and scopes.
+//! The roles of people; what each may do stands in [`permissions`](crate::permissions).
 
 use std::fmt;
 use std::str::FromStr;
@@ -54,38 +51,6 @@ impl Role {
             Self::Auditor => "auditor",
         }
     }
-
-    /// Returns the record types of the built-in catalogue of which this role may begin records.
-    #[must_use]
-    pub const fn begins(self) -> &'static [&'static str] {
-        match self {
-            Self::Worker => &["person", "check_in", "activity", "participation"],
-            Self::Secretary => &["person", "check_in", "activity", "participation", "pairing", "team"],
-            Self::Central => &[
-                "place",
-                "org",
-                "person",
-                "check_in",
-                "activity",
-                "participation",
-                "pairing",
-                "team",
-                "merge_link",
-                "certificate",
-                "grant",
-                "verdict",
-                "tally",
-            ],
-            Self::Liaison => &["pairing"],
-            Self::Street | Self::District | Self::Member | Self::Auditor => &[],
-        }
-    }
-
-    /// Whether this role may begin a record of this type.
-    #[must_use]
-    pub fn may_begin(self, record_type: &str) -> bool {
-        self.begins().contains(&record_type)
-    }
 }
 
 impl fmt::Display for Role {
@@ -126,15 +91,7 @@ mod tests {
         assert_eq!(codes, Role::ALL.map(Role::code));
         for role in Role::ALL {
             assert_eq!(role.code().parse(), Ok(role));
-            assert!(role.begins().iter().all(|name| Catalogue::builtin().get(name).is_some()));
         }
         assert!("root".parse::<Role>().is_err());
-    }
-
-    #[test]
-    fn workers_enter_and_do_not_judge() {
-        assert!(Role::Worker.may_begin("activity"));
-        assert!(!Role::Worker.may_begin("verdict"));
-        assert!(!Role::Auditor.may_begin("activity"));
     }
 }

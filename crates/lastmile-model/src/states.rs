@@ -1,6 +1,6 @@
 //! State machines: a record's state is a fold of its events, so that concurrent transitions stay visible.
 //!
-//! A [`Machine`] is data: states, transitions with the roles that may make them, and the pairs of events that oppose
+//! A [`Machine`] is data: states, transitions, and the pairs of events that oppose
 //! each other when neither knew of the other. [`Machine::fold`] is a pure function of the events in causal order, so all
 //! replicas agree. Of two opposed concurrent events the earlier in that order counts and the pair is open until an event
 //! that knows both settles it; equal concurrent events are no conflict.
@@ -23,7 +23,6 @@ use chrono::NaiveDate;
 pub use machines::{ACTIVITY, CHECK_IN, PAIRING};
 
 use crate::Value;
-use crate::roles::Role;
 
 /// One state with its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +59,6 @@ pub struct Transition {
     pub to: Target,
     /// Whether it vouches for the values among its ancestors, as `verify`, `confirm` and `accept` do.
     pub vouches: bool,
-    /// Who may make it.
-    pub roles: &'static [Role],
 }
 
 /// The states and events of one record type.
@@ -226,12 +223,6 @@ impl Machine {
     pub fn allows_now(&self, folded: &Folded, events: &[StateEvent<'_>], kind: &str) -> bool {
         let party = |place: &usize| events.get(*place).is_some_and(|event| event.kind == kind);
         self.allows(folded.state, kind) || folded.open_transition.iter().any(|(a, b)| party(a) || party(b))
-    }
-
-    /// Whether this role may make this kind of event.
-    #[must_use]
-    pub fn permits(&self, role: Role, kind: &str) -> bool {
-        self.transition(kind).is_some_and(|transition| transition.roles.contains(&role))
     }
 
     /// Whether two kinds oppose each other when concurrent, their `to` being equal or not.

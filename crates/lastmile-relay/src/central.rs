@@ -18,6 +18,7 @@ use crate::fingerprints::Fingerprints;
 use crate::folder::RelayOptions;
 use crate::keys::Keys;
 use crate::quota::Quota;
+use crate::rights::Rights;
 
 /// How many changes of views one step follows.
 pub(crate) const FOLLOW_STEP: u64 = 20_000;
@@ -39,6 +40,7 @@ pub(crate) struct Central {
     pub fingerprints: Fingerprints,
     pub quota: Quota,
     pub contacts: Contacts,
+    pub rights: Rights,
     clock: Clock,
     chance: Chance,
     last_hlc: u64,
@@ -49,6 +51,7 @@ pub(crate) struct Central {
 impl Central {
     pub fn new(store: Store, keys: Keys, deployment: Deployment, options: &RelayOptions) -> Result<Self, RelayError> {
         let contacts = Contacts::load(&store)?;
+        let rights = Rights::load(&store, Arc::clone(&options.permissions))?;
         Ok(Self {
             reader: store.reader()?,
             office: keys.office.author(&deployment),
@@ -56,6 +59,7 @@ impl Central {
             fingerprints: Fingerprints::default(),
             quota: Quota::new(options.daily_commits, options.daily_bytes),
             contacts,
+            rights,
             clock: Arc::clone(&options.clock),
             chance: Arc::clone(&options.chance),
             last_hlc: 0,
@@ -84,7 +88,7 @@ impl Central {
         for scope in &scopes {
             self.store.seal(&self.keys.office, scope)?;
         }
-        Ok(())
+        self.check_arrived()
     }
 
     pub fn clock(&self) -> Clock {
@@ -115,6 +119,7 @@ impl Central {
 
     /// Lets the views follow to the end: what the office decides upon is what devices sent.
     pub fn follow(&mut self) -> Result<(), RelayError> {
+        self.check_arrived()?;
         while self.store.follow_views(FOLLOW_STEP)? {}
         self.say_skipped();
         Ok(())

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lastmile_log::{Certificate, Deployment, Issuer};
+use lastmile_model::permissions::Permissions;
 use lastmile_model::{AuthorId, Catalogue};
 use lastmile_store::sqlite::{self, OpenOptions};
 use lastmile_store::{Reader, Store};
@@ -27,6 +28,8 @@ pub struct RelayOptions {
     pub chance: Chance,
     /// The record types; the built-in ones by default.
     pub catalogue: Arc<Catalogue>,
+    /// Who may do what; the built-in table, which fits the built-in record types, by default.
+    pub permissions: Arc<Permissions>,
     /// The most commits of one author taken in one scope and day.
     pub daily_commits: u64,
     /// The most bytes of one author taken in one scope and day.
@@ -39,6 +42,7 @@ impl Default for RelayOptions {
             clock: system_clock(),
             chance: system_chance(),
             catalogue: Arc::clone(Catalogue::shared_builtin()),
+            permissions: Arc::new(Permissions::builtin().clone()),
             daily_commits: 20_000,
             daily_bytes: 50 << 20,
         }

@@ -26,6 +26,7 @@ mod nonces;
 mod office;
 mod quota;
 mod remote;
+mod rights;
 mod server;
 mod sync;
 mod vectors;

@@ -165,6 +165,10 @@ impl Writing {
         let (uploads, stopping) = self.gather(first);
         if !uploads.is_empty() {
             self.take(uploads);
+            // Before anybody is served what arrived. Where it fails it is tried again before the views follow.
+            if let Err(error) = self.central.check_arrived() {
+                tracing::error!(%error, "what arrived cannot be held against permissions yet");
+            }
         }
         self.behind = true;
         self.stats.behind.store(1, Ordering::Relaxed);
@@ -237,6 +241,7 @@ impl Writing {
 
     /// One step of what can wait; tells whether there is more.
     fn idle(&mut self) -> Result<bool, RelayError> {
+        self.central.check_arrived()?;
         let more = self.central.store.follow_views(FOLLOW_STEP)?;
         self.central.say_skipped();
         self.central.note_touched();
@@ -253,6 +258,7 @@ impl Writing {
     fn finish(&mut self) {
         let now_ms = self.central.now_ms();
         let written = self.central.contacts.write(&mut self.central.store, now_ms);
+        let written = written.and(self.central.rights.write(&mut self.central.store, now_ms));
         if let Err(error) = written {
             tracing::error!(%error, "the relay could not finish its work");
         }

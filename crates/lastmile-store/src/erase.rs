@@ -180,7 +180,8 @@ impl Store {
         for (type_no, record) in concerned {
             self.follower().settle(scope, type_no, record, &[])?;
         }
-        if self.catalogue.get("verdict").is_some_and(|(type_no, _)| types.contains(&type_no)) {
+        let decides = ["verdict", "revocation"].iter().filter_map(|name| self.catalogue.get(name));
+        if decides.into_iter().any(|(type_no, _)| types.contains(&type_no)) {
             self.apply_verdicts()?;
         }
         types.into_iter().try_for_each(|type_no| self.storage.scrub_words(type_no))?;

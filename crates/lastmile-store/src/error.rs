@@ -149,7 +149,8 @@ impl StoreError {
     }
 
     /// Whether what is stored cannot be read or contradicts itself, while the storage works.
-    pub(crate) const fn is_unreadable(&self) -> bool {
+    #[must_use]
+    pub const fn is_unreadable(&self) -> bool {
         matches!(self, Self::Damaged { .. } | Self::BadBatch(_))
     }
 

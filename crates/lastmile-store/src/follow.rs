@@ -7,7 +7,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lastmile_crdt::{Known, Record, evaluate};
-use lastmile_model::{AuthorId, Catalogue, ChainHash, ChangeHash, RecordId, planted};
+use lastmile_model::{AuthorId, Catalogue, ChangeHash, RecordId, planted};
 
 use crate::StoreError;
 use crate::columns::ViewTable;
@@ -174,8 +174,8 @@ impl Follower<'_> {
     /// Calls `work` with what is known about who may do what in a scope.
     fn with_authority<T>(&self, scope: u32, work: impl FnOnce(&Authority<'_>) -> T) -> T {
         let is_office = |author: AuthorId| self.index.is_office(author);
-        let is_quarantined =
-            |author: AuthorId, seq: u64, chain: &ChainHash| self.verdicts.quarantined(scope, author, seq, chain);
+        let trust = self.index.trust.as_ref();
+        let is_quarantined = |held: &Held<'_>| self.verdicts.quarantined(trust, scope, held);
         work(&Authority { is_office: &is_office, is_quarantined: &is_quarantined })
     }
 

@@ -332,6 +332,10 @@ impl Store {
             self.storage.put_seal(&StoredSeal { strand: no, seq: to, chain, signature: seal.signature })?;
         }
         self.index.keep(strand);
+        if self.verdicts.names(scope, batch.author) && self.index.strands_of(scope, batch.author).count() > 1 {
+            // Which side of a log that parted was accepted may only be known with this.
+            self.apply_verdicts()?;
+        }
         if follow {
             let held = held_of(&batch, no, from, to);
             self.follow_here(scope, &held)?;
@@ -429,7 +433,7 @@ impl Store {
     /// Lets the views follow changes that arrived, then whatever verdicts among them decide.
     pub(crate) fn follow_here(&mut self, scope: u32, held: &[Held<'_>]) -> Result<(), StoreError> {
         self.follower().follow(scope, held)?;
-        if held.iter().any(|held| held.entry.record_type == "verdict") {
+        if held.iter().any(|held| matches!(held.entry.record_type.as_str(), "verdict" | "revocation")) {
             self.apply_verdicts()?;
         }
         if held.iter().any(|held| held.entry.record_type == "certificate") {

@@ -50,7 +50,7 @@ pub(crate) mod reason {
 /// What is known about who may do what, and what the office keeps out of sight.
 pub(crate) struct Authority<'a> {
     pub is_office: &'a dyn Fn(AuthorId) -> bool,
-    pub is_quarantined: &'a dyn Fn(AuthorId, u64, &ChainHash) -> bool,
+    pub is_quarantined: &'a dyn Fn(&Held<'_>) -> bool,
 }
 
 /// The outcome for one change.
@@ -94,10 +94,7 @@ pub(crate) fn identity_holds(record_type: Option<&RecordType>, type_name: &str, 
 /// Says whether its author may not write a change, or the office keeps it out of sight.
 fn forbidden(record_type: Option<&RecordType>, held: &Held<'_>, authority: &Authority<'_>) -> Option<Judged> {
     // A verdict never names a commit of the office: it could hide itself, and what holds would depend on who looked first.
-    if (authority.is_quarantined)(held.author, held.seq, &held.chain)
-        && !(authority.is_office)(held.author)
-        && !planted!("visible-quarantine")
-    {
+    if (authority.is_quarantined)(held) && !(authority.is_office)(held.author) && !planted!("visible-quarantine") {
         return Some(Judged::odd(ChangeState::Quarantined, reason::VERDICT));
     }
     if record_type.is_some_and(|record_type| record_type.office_only) && !(authority.is_office)(held.author) {
@@ -240,7 +237,7 @@ fn beyond_the_most(held: &[Held<'_>], mut places: Vec<usize>, authority: &Author
     }
     places.sort_by_cached_key(|&place| {
         held.get(place).map(|one| {
-            let hidden = (authority.is_quarantined)(one.author, one.seq, &one.chain);
+            let hidden = (authority.is_quarantined)(one);
             (hidden, !needed.contains(&one.entry.header.hash), one.seq, one.chain, one.position.index())
         })
     });

@@ -4,6 +4,7 @@
 //! queries. It is written once over the [`Storage`](storage::Storage) seam; [`sqlite`] keeps a replica in one SQLite file, [`memory`] in
 //! plain maps.
 
+mod arrived;
 mod attach;
 mod authoring;
 pub mod baseline;
@@ -32,6 +33,7 @@ pub mod storage;
 mod store;
 mod verdicts;
 
+pub use arrived::{ArrivedCommit, Behind};
 pub use authoring::{NewCommit, RUN_BYTES, RecordEdit, Saved};
 pub use counts::Counts;
 pub use erase::{Erasure, Scrubbed};

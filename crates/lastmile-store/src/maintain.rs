@@ -46,8 +46,8 @@ pub struct SkippedLog {
 impl Store {
     /// Reads the verdicts again and settles the records of every commit on which they changed.
     pub(crate) fn apply_verdicts(&mut self) -> Result<(), StoreError> {
-        let fresh = Verdicts::load(self.storage.as_ref(), &self.catalogue)?;
-        let differences = fresh.differences(&self.verdicts);
+        let fresh = Verdicts::load(self.storage.as_ref(), &self.catalogue, &self.index, &mut self.archive)?;
+        let differences = fresh.differences(&self.verdicts, self.trust());
         self.verdicts = fresh;
         if planted!("verdict-looks-ahead") {
             return Ok(());

@@ -75,7 +75,7 @@ pub(crate) fn judge_with(
     all: &[Held<'_>],
 ) -> Vec<Judged> {
     let is_office = |author: AuthorId| index.is_office(author);
-    let is_quarantined = |author: AuthorId, seq: u64, chain: &_| verdicts.quarantined(scope, author, seq, chain);
+    let is_quarantined = |held: &Held<'_>| verdicts.quarantined(index.trust.as_ref(), scope, held);
     let authority = Authority { is_office: &is_office, is_quarantined: &is_quarantined };
     judge(catalogue.types().get(type_no), all, &authority)
 }
@@ -98,7 +98,9 @@ impl Reader {
         storage.begin_read()?;
         let load = |storage: &dyn Storage| -> Result<_, StoreError> {
             let index = other.load_beside(storage)?;
-            Ok((storage.data_version()?, index, Verdicts::load(storage, &catalogue)?))
+            let mut archive = Archive::default();
+            let verdicts = Verdicts::load(storage, &catalogue, &index, &mut archive)?;
+            Ok((storage.data_version()?, index, verdicts))
         };
         let loaded = load(storage.as_ref());
         storage.end_read();
@@ -122,8 +124,8 @@ impl Reader {
         let version = self.storage.data_version()?;
         if version != self.version {
             self.index.reload(self.storage.as_ref())?;
-            self.verdicts = Verdicts::load(self.storage.as_ref(), &self.catalogue)?;
             self.archive.clear();
+            self.verdicts = Verdicts::load(self.storage.as_ref(), &self.catalogue, &self.index, &mut self.archive)?;
             self.version = version;
         }
         Ok(())

@@ -61,7 +61,8 @@ impl Store {
     /// When the storage fails or is damaged.
     pub fn new(storage: Box<dyn Storage>, catalogue: Arc<Catalogue>) -> Result<Self, StoreError> {
         let index = Index::load(storage.as_ref())?;
-        let verdicts = Verdicts::load(storage.as_ref(), &catalogue)?;
+        let mut archive = Archive::default();
+        let verdicts = Verdicts::load(storage.as_ref(), &catalogue, &index, &mut archive)?;
         let mut views = views(&catalogue);
         if !storage.keeps_words() {
             views.iter_mut().for_each(|view| view.searchable = false);
@@ -72,7 +73,7 @@ impl Store {
             catalogue,
             views,
             index,
-            archive: Archive::default(),
+            archive,
             verdicts,
             touched: TouchedRows::default(),
             skipped: BTreeMap::new(),
@@ -197,6 +198,12 @@ impl Store {
         self.index.trust.as_ref()
     }
 
+    /// Whether the office has revoked an author in a scope, or one that certified it as its successor.
+    #[must_use]
+    pub fn is_revoked(&self, scope: &Scope, author: AuthorId) -> bool {
+        self.index.scope_no(scope).is_some_and(|no| self.verdicts.is_revoked(self.trust(), no, author))
+    }
+
     /// Registers a scope to replicate.
     ///
     /// # Errors
@@ -269,7 +276,7 @@ impl Store {
     /// Reads the picture in memory again.
     fn reload(&mut self) -> Result<(), StoreError> {
         self.index = Index::load(self.storage.as_ref())?;
-        self.verdicts = Verdicts::load(self.storage.as_ref(), &self.catalogue)?;
+        self.verdicts = Verdicts::load(self.storage.as_ref(), &self.catalogue, &self.index, &mut self.archive)?;
         self.stale = false;
         Ok(())
     }

@@ -1,31 +1,18 @@
 //! The machines of the built-in record types.
 
 use super::{Machine, State, Target, Transition};
-use crate::roles::Role::{self, Central, District, Liaison, Secretary, Street, Worker};
 
 const fn state(code: &'static str, zh: &'static str, en: &'static str) -> State {
     State { code, zh, en }
 }
 
-const fn step(
-    kind: &'static str,
-    from: &'static [&'static str],
-    to: &'static str,
-    roles: &'static [Role],
-) -> Transition {
-    Transition { kind, from, to: Target::State(to), vouches: false, roles }
+const fn step(kind: &'static str, from: &'static [&'static str], to: &'static str) -> Transition {
+    Transition { kind, from, to: Target::State(to), vouches: false }
 }
 
 const fn vouch(kind: &'static str, from: &'static [&'static str], to: &'static str) -> Transition {
-    Transition { kind, from, to: Target::State(to), vouches: true, roles: &[Secretary] }
+    Transition { kind, from, to: Target::State(to), vouches: true }
 }
-
-/// Those who enter what happens in a community.
-const ENTER: &[Role] = &[Worker, Secretary];
-/// Those who send an entry back.
-const REVIEW: &[Role] = &[Secretary, Street, District];
-/// Those who settle what may concern several communities.
-const SETTLE: &[Role] = &[Secretary, Street, District, Central];
 
 /// A check-in: entered, confirmed by the community, ended by a move or otherwise; it may begin again.
 ///
@@ -42,11 +29,11 @@ pub const CHECK_IN: Machine = Machine {
         state("ended", "已减少", "Ended"),
     ],
     transitions: &[
-        step("register", &["draft", "returned", "moved_out", "ended"], "registered", &[Worker, Secretary, Central]),
+        step("register", &["draft", "returned", "moved_out", "ended"], "registered"),
         vouch("confirm", &["registered"], "confirmed"),
-        step("return", &["registered"], "returned", REVIEW),
-        step("move_out", &["confirmed"], "moved_out", SETTLE),
-        step("end", &["confirmed", "registered", "returned"], "ended", SETTLE),
+        step("return", &["registered"], "returned"),
+        step("move_out", &["confirmed"], "moved_out"),
+        step("end", &["confirmed", "registered", "returned"], "ended"),
     ],
     opposed: &[
         ("confirm", "return"),
@@ -75,16 +62,16 @@ pub const ACTIVITY: Machine = Machine {
         state("duplicate", "重复", "Duplicate"),
     ],
     transitions: &[
-        Transition { kind: "plan", from: &["planned"], to: Target::Stay, vouches: false, roles: ENTER },
-        step("hold", &["planned"], "held", ENTER),
-        step("submit", &["planned", "held", "returned"], "submitted", ENTER),
+        Transition { kind: "plan", from: &["planned"], to: Target::Stay, vouches: false },
+        step("hold", &["planned"], "held"),
+        step("submit", &["planned", "held", "returned"], "submitted"),
         vouch("verify", &["submitted"], "verified"),
-        step("return", &["submitted"], "returned", REVIEW),
-        step("cancel", &["planned"], "cancelled", ENTER),
-        Transition { kind: "duplicate", from: &[], to: Target::Cover("duplicate"), vouches: false, roles: SETTLE },
-        Transition { kind: "not_duplicate", from: &[], to: Target::Lift, vouches: false, roles: SETTLE },
+        step("return", &["submitted"], "returned"),
+        step("cancel", &["planned"], "cancelled"),
+        Transition { kind: "duplicate", from: &[], to: Target::Cover("duplicate"), vouches: false },
+        Transition { kind: "not_duplicate", from: &[], to: Target::Lift, vouches: false },
         vouch("accept", &["verified"], "verified"),
-        Transition { kind: "reject", from: &["verified"], to: Target::Stay, vouches: false, roles: &[Secretary] },
+        Transition { kind: "reject", from: &["verified"], to: Target::Stay, vouches: false },
     ],
     opposed: &[
         ("verify", "return"),
@@ -107,9 +94,9 @@ pub const PAIRING: Machine = Machine {
         state("ended", "已终止", "Ended"),
     ],
     transitions: &[
-        step("activate", &["proposed"], "active", &[Secretary, Central]),
-        step("end", &["proposed", "active"], "ended", &[Secretary, Central, Liaison]),
-        step("renew", &["active", "ended"], "active", &[Secretary, Central]),
+        step("activate", &["proposed"], "active"),
+        step("end", &["proposed", "active"], "ended"),
+        step("renew", &["active", "ended"], "active"),
     ],
     opposed: &[("activate", "end"), ("end", "renew")],
     counted: "active",

@@ -3,6 +3,7 @@
 use lastmile_crdt::Edit;
 use lastmile_log::{Segment, unpack};
 use lastmile_model::{AuthorId, ChainHash, Scope, Value, derive};
+use lastmile_store::RecordEdit;
 use lastmile_store::query::{Query, Test};
 use lastmile_store::storage::Cell;
 
@@ -69,22 +70,40 @@ impl Central {
         action: &str,
         reason: &str,
     ) -> Result<OfficeAnswer, RelayError> {
+        let edit = self.verdict_edit(author, (range.from, range.to, range.chain), action, reason, "")?;
+        let id = edit.record.0;
+        self.save_grouped(&note_of(action, reason), vec![(scope.clone(), edit)])?;
+        Ok(OfficeAnswer::Verdict { id, from: range.from, to: range.to })
+    }
+
+    /// The record of a verdict on commits `from` to `to`, whose last has this chain hash: by a person, with a reason, or by a rule.
+    pub(crate) fn verdict_edit(
+        &self,
+        author: AuthorId,
+        (from, to, chain): (u64, u64, ChainHash),
+        action: &str,
+        reason: &str,
+        rule: &str,
+    ) -> Result<RecordEdit, RelayError> {
         let number = |seq: u64| Value::Int(i64::try_from(seq).unwrap_or(i64::MAX));
         let named = [
             ("author", Value::Bytes(author.as_bytes().to_vec())),
-            ("from_seq", number(range.from)),
-            ("to_seq", number(range.to)),
-            ("chain", Value::Bytes(range.chain.as_bytes().to_vec())),
+            ("from_seq", number(from)),
+            ("to_seq", number(to)),
+            ("chain", Value::Bytes(chain.as_bytes().to_vec())),
         ];
         let values: Vec<&Value> = named.iter().map(|(_, value)| value).collect();
         let id = derive::record_id("verdict", &values)
             .ok_or_else(|| OfficeError::Failed { text: "the verdict's id cannot be derived".to_owned() })?;
         let mut edits: Vec<Edit> = named.iter().map(|(name, value)| Edit::set(*name, value.clone())).collect();
         edits.push(Edit::set("action", action));
-        edits.push(Edit::set("reason", reason));
-        let edit = self.edit("verdict", id, true, edits)?;
-        self.save_grouped(&note_of(action, reason), vec![(scope.clone(), edit)])?;
-        Ok(OfficeAnswer::Verdict { id: id.0, from: range.from, to: range.to })
+        edits.extend(
+            [("rule", rule), ("reason", reason)]
+                .into_iter()
+                .filter(|(_, text)| !text.is_empty())
+                .map(|(name, text)| Edit::set(name, text)),
+        );
+        self.edit("verdict", id, true, edits)
     }
 
     /// Reads whose log is meant; the office's own takes no verdict.

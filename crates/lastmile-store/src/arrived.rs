@@ -1,0 +1,97 @@
+//! What arrived and is not shown yet, for whoever decides what its author may do before anybody sees it.
+
+use lastmile_crdt::{Change, decode, decode_hashed};
+use lastmile_log::{ChangeEntry, CommitHeader, UnpackedBatch};
+use lastmile_model::{AuthorId, ChainHash, Scope};
+
+use crate::StoreError;
+use crate::store::Store;
+
+/// A log that the views do not show whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Behind {
+    /// Its local number.
+    pub strand: u32,
+    /// The scope.
+    pub scope: Scope,
+    /// Whose log.
+    pub author: AuthorId,
+    /// The last commit that is shown.
+    pub viewed: u64,
+    /// The last commit that is held.
+    pub head: u64,
+}
+
+/// A commit as a log holds it.
+#[derive(Debug, Clone, Copy)]
+pub struct ArrivedCommit<'r> {
+    run: &'r UnpackedBatch,
+    place: usize,
+    /// What it says of itself.
+    pub header: &'r CommitHeader,
+    /// Its chain hash.
+    pub chain: ChainHash,
+}
+
+impl<'r> ArrivedCommit<'r> {
+    /// Its changes, each decoded where its bytes are here and this version reads them.
+    pub fn changes(&self) -> impl Iterator<Item = (&'r ChangeEntry, Option<Change>)> + use<'r> {
+        let (run, place) = (self.run, self.place);
+        self.header.changes.iter().enumerate().map(move |(index, entry)| {
+            let change = run.body(place, index).and_then(|body| {
+                let read = if run.is_hashed_chunk(place, index) {
+                    decode_hashed(body, entry.header.hash)
+                } else {
+                    decode(body)
+                };
+                read.ok()
+            });
+            (entry, change)
+        })
+    }
+}
+
+impl Store {
+    /// The logs that the views do not show whole, those left out that they cannot follow.
+    #[must_use]
+    pub fn logs_behind(&self) -> Vec<Behind> {
+        let strands = self.index.strands.values();
+        let behind = strands.filter(|strand| strand.viewed < strand.head && !self.skipped.contains_key(&strand.no));
+        let known = behind.filter_map(|strand| {
+            let scope = self.index.scopes.get(&strand.scope)?.clone();
+            let (viewed, head) = (strand.viewed, strand.head);
+            Some(Behind { strand: strand.no, scope, author: strand.author, viewed, head })
+        });
+        known.collect()
+    }
+
+    /// Shows commits `from` to `to` of a log, in order.
+    ///
+    /// # Errors
+    /// When the storage fails or what it holds does not verify.
+    pub fn visit_commits(
+        &mut self,
+        strand: u32,
+        from: u64,
+        to: u64,
+        visit: &mut dyn FnMut(&ArrivedCommit<'_>),
+    ) -> Result<(), StoreError> {
+        let mut next = from;
+        while next <= to {
+            let run = self.archive.run(self.storage.as_ref(), strand, next)?;
+            for (place, commit) in run.commits.iter().enumerate() {
+                if (next..=to).contains(&commit.header.seq) {
+                    visit(&ArrivedCommit { run: &run, place, header: &commit.header, chain: commit.chain });
+                }
+            }
+            next = run.last().saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Whether a verdict speaks of this number of a log already, whatever it says.
+    #[must_use]
+    pub fn has_verdict(&self, scope: &Scope, author: AuthorId, seq: u64) -> bool {
+        self.index.scope_no(scope).is_some_and(|no| self.verdicts.speaks_of(no, author, seq))
+    }
+}
