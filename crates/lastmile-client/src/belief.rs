@@ -32,6 +32,11 @@ pub(crate) fn beliefs(store: &Store) -> Result<BTreeMap<Scope, Vector>, StoreErr
     Ok(beliefs)
 }
 
+/// Forgets what was believed of a scope that is no longer held.
+pub(crate) fn forget(store: &mut Store, scope: &Scope) -> Result<(), StoreError> {
+    store.remember(&setting(scope), &[])
+}
+
 /// Keeps what became another belief.
 pub(crate) fn keep(
     store: &mut Store,

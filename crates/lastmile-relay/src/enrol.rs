@@ -2,17 +2,23 @@
 
 use lastmile_log::{Certificate, Invite, Issuer, fingerprint};
 use lastmile_model::roles::Role;
-use lastmile_model::{ChangeHash, Scope};
+use lastmile_model::{AuthorId, ChangeHash, Scope, keys};
 use lastmile_protocol::Code;
 use lastmile_protocol::frame::Enrol;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::central::{Central, with_cities};
-use crate::{OfficeError, RelayError};
+use crate::{InviteView, OfficeError, RelayError};
 
 /// The most scopes that an invite names, cities included.
-const MAX_SCOPES: usize = 16;
+pub(crate) const MAX_SCOPES: usize = 16;
+
+/// What the settings that keep invites begin with.
+const PREFIX: &str = "invite/";
+
+/// How many digits of its key name an invite to people.
+const NAMED: usize = 12;
 
 /// The longest device name in a certificate, in bytes.
 const MAX_DEVICE: usize = 128;
@@ -34,6 +40,8 @@ pub struct InviteOrder {
     pub valid_ms: i64,
     /// Under which URL devices reach the relay.
     pub relay: String,
+    /// The device that this one takes the place of, which is revoked when the invite is used.
+    pub replaces: Option<AuthorId>,
 }
 
 impl InviteOrder {
@@ -48,6 +56,7 @@ impl InviteOrder {
             until_ms: None,
             valid_ms: 72 * 3_600_000,
             relay: relay.into(),
+            replaces: None,
         }
     }
 }
@@ -61,6 +70,12 @@ struct Kept {
     device: String,
     until_ms: Option<i64>,
     expires_ms: i64,
+    /// The author that is revoked when it is used.
+    #[serde(default)]
+    replaces: Option<String>,
+    /// Whether it was taken back.
+    #[serde(default)]
+    withdrawn: bool,
     /// The certificate that it gave, in hexadecimal digits: whoever repeats the request with the same key gets it again.
     used: Option<String>,
 }
@@ -70,7 +85,7 @@ pub(crate) type Refused = (Code, Vec<String>);
 
 impl Central {
     fn invite_key(&self, token: &[u8; 16]) -> String {
-        format!("invite/{}", ChangeHash(fingerprint(&self.keys.fingerprint, token)))
+        format!("{PREFIX}{}", ChangeHash(fingerprint(&self.keys.fingerprint, token)))
     }
 
     /// Makes an invite; its token is kept only as a keyed hash.
@@ -90,6 +105,8 @@ impl Central {
             device: cut(&order.device),
             until_ms: order.until_ms,
             expires_ms: self.now_ms().saturating_add(order.valid_ms),
+            replaces: order.replaces.map(|author| author.to_string()),
+            withdrawn: false,
             used: None,
         };
         self.keep_invite(&token, &kept)?;
@@ -100,6 +117,51 @@ impl Central {
             scopes,
             office_key: self.keys.value.public(),
         })
+    }
+
+    /// Whether a device was revoked already.
+    fn is_ended(&self, author: Option<&str>) -> bool {
+        let author = author.and_then(|text| text.parse::<AuthorId>().ok());
+        let certificate = author.and_then(|author| self.store.trust()?.certificate(author));
+        certificate.is_none_or(|certificate| certificate.scopes.is_empty())
+    }
+
+    /// The invites, those that end last first.
+    pub fn invites(&self) -> Result<Vec<InviteView>, RelayError> {
+        let kept = self.store.settings(PREFIX)?.into_iter();
+        let mut invites: Vec<InviteView> = kept
+            .filter_map(|(key, json)| {
+                let kept: Kept = serde_json::from_slice(&json).ok()?;
+                Some(InviteView {
+                    invite: key.strip_prefix(PREFIX)?.get(..NAMED)?.to_owned(),
+                    device: kept.device,
+                    scopes: kept.scopes,
+                    roles: kept.roles,
+                    persons: kept.persons,
+                    expires_ms: kept.expires_ms,
+                    used: kept.used.is_some(),
+                    withdrawn: kept.withdrawn,
+                })
+            })
+            .collect();
+        invites.sort_by_key(|invite| std::cmp::Reverse(invite.expires_ms));
+        Ok(invites)
+    }
+
+    /// Takes back an invite that was not used.
+    pub fn withdraw(&mut self, invite: &str) -> Result<(), RelayError> {
+        let none = || OfficeError::NoInvite { text: invite.chars().take(40).collect() };
+        if invite.len() < NAMED || !invite.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(none().into());
+        }
+        let found = self.store.settings(&format!("{PREFIX}{invite}"))?;
+        let [(key, json)] = found.as_slice() else { return Err(none().into()) };
+        let mut kept: Kept = serde_json::from_slice(json).map_err(|_| none())?;
+        if kept.used.is_some() {
+            return Err(none().into());
+        }
+        kept.withdrawn = true;
+        Ok(self.store.set_setting(key, &serde_json::to_vec(&kept).unwrap_or_default())?)
     }
 
     fn keep_invite(&mut self, token: &[u8; 16], kept: &Kept) -> Result<(), RelayError> {
@@ -121,7 +183,7 @@ impl Central {
                 Some(certificate) if certificate.public == enrol.public_key => certificate,
                 _ => return bad(),
             },
-            None if kept.expires_ms < now_ms => return bad(),
+            None if kept.expires_ms < now_ms || kept.withdrawn => return bad(),
             None => {
                 let device = if kept.device.is_empty() { cut(&enrol.device) } else { kept.device.clone() };
                 let certificate = Certificate {
@@ -140,10 +202,16 @@ impl Central {
         };
         let author = certificate.author(&self.deployment);
         if kept.used.is_none() {
-            kept.used = Some(certificate.encode().iter().map(|byte| format!("{byte:02x}")).collect());
+            kept.used = Some(keys::bytes_element(&certificate.encode()));
             self.keep_invite(&enrol.token, &kept)?;
         }
         self.certify(&certificate)?;
+        self.grant_persons(&certificate)?;
+        if let Some(replaced) = kept.replaces.as_deref().filter(|_| !self.is_ended(kept.replaces.as_deref())) {
+            self.revoke(replaced, "replaced")?;
+        }
+        let about = [vec![author.to_string()], kept.scopes.clone()].concat();
+        self.audit(&format!("device {author}"), "enrol", about, None, "done")?;
         self.contacts.heard(author, now_ms);
         tracing::info!(%author, scopes = certificate.scopes.len(), "a device enrolled");
         Ok(Ok(self.trust()?.chain_of(author)))
@@ -151,7 +219,7 @@ impl Central {
 }
 
 /// Cuts a device's name to what a certificate holds.
-fn cut(name: &str) -> String {
+pub(crate) fn cut(name: &str) -> String {
     let mut name = name.trim().to_owned();
     while name.len() > MAX_DEVICE {
         name.pop();
@@ -159,7 +227,7 @@ fn cut(name: &str) -> String {
     name
 }
 
-fn from_hex(digits: &str) -> Option<Vec<u8>> {
+pub(crate) fn from_hex(digits: &str) -> Option<Vec<u8>> {
     if !digits.is_ascii() {
         return None;
     }

@@ -43,6 +43,26 @@ pub enum RelayError {
         /// The file.
         path: PathBuf,
     },
+    /// A chained file does not hold together.
+    #[error(
+        "{path}: line {line} does not follow the one before; the file was altered or damaged, put it back from a copy"
+    )]
+    Chain {
+        /// The file.
+        path: PathBuf,
+        /// The first line that does not fit.
+        line: u64,
+    },
+    /// The register is another, or shorter, than the database knows.
+    #[error(
+        "{path}: does not hold the {lines} entries that the database knows of; put the register back, or name where it is"
+    )]
+    RegisterShort {
+        /// The file.
+        path: PathBuf,
+        /// How many entries it must have.
+        lines: u64,
+    },
     /// The folder holds no relay.
     #[error("{path}: holds no relay; start one there first with `lastmile relay serve`")]
     NoRelay {

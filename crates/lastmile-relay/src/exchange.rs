@@ -5,7 +5,8 @@ use std::sync::Arc;
 use lastmile_log::{AuthorKey, Certificate, Deployment, Receipt};
 use lastmile_model::AuthorId;
 use lastmile_protocol::{
-    Code, Effect, Notice, Outcome, OutgoingBatch, ReadRequest, ReceiptWant, SegmentPositions, Session, SessionError,
+    Access, Code, Effect, Notice, Outcome, OutgoingBatch, ReadRequest, ReceiptWant, SegmentPositions, Session,
+    SessionError,
 };
 
 use crate::RelayError;
@@ -108,7 +109,8 @@ impl Exchange {
             Effect::Read(request) => {
                 let token = request.token;
                 match self.read(request).await {
-                    Ok((batches, exhausted)) => session.batches(token, batches, exhausted)?,
+                    Ok(Some((batches, exhausted))) => session.batches(token, batches, exhausted)?,
+                    Ok(None) => return Ok(Err(Code::Revoked)),
                     Err(error) => return Ok(Err(failed(&error))),
                 }
             }
@@ -140,15 +142,20 @@ impl Exchange {
         Ok(Ok(()))
     }
 
-    async fn read(&self, request: ReadRequest) -> Result<(Vec<OutgoingBatch>, bool), RelayError> {
+    /// Reads what is to be sent; none if the peer may not read the scope any more. It is asked each time, not when the exchange began.
+    async fn read(&self, request: ReadRequest) -> Result<Option<(Vec<OutgoingBatch>, bool)>, RelayError> {
+        let peer = self.peer;
         let read = self.writer.ask(move |central| {
             let ReadRequest { scope, segment, through, after, limit_bytes, .. } = request;
-            Ok(central.store.path_to(&scope, &segment, through, after, limit_bytes)?)
+            if central.access(peer, &scope, central.now_ms())? != Some(Access::Full) {
+                return Ok(None);
+            }
+            Ok(Some(central.store.path_to(&scope, &segment, through, after, limit_bytes)?))
         });
-        let (batches, exhausted) = read.await?;
+        let Some((batches, exhausted)) = read.await? else { return Ok(None) };
         let batch =
             |one: lastmile_store::Outgoing| OutgoingBatch { through: one.last, packed: one.packed, seals: one.seals };
-        Ok((batches.into_iter().map(batch).collect(), exhausted))
+        Ok(Some((batches.into_iter().map(batch).collect(), exhausted)))
     }
 
     async fn certificates(&self, authors: Vec<AuthorId>) -> Result<Vec<Certificate>, RelayError> {

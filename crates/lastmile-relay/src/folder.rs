@@ -12,6 +12,7 @@ use lastmile_store::sqlite::{self, OpenOptions};
 use lastmile_store::{Reader, Store};
 
 use crate::RelayError;
+use crate::audit::Audit;
 use crate::central::Central;
 use crate::clock::{Chance, Clock, random, system_chance, system_clock};
 use crate::keys::Keys;
@@ -30,6 +31,9 @@ pub struct RelayOptions {
     pub catalogue: Arc<Catalogue>,
     /// Who may do what; the built-in table, which fits the built-in record types, by default.
     pub permissions: Arc<Permissions>,
+    /// Where the register of revocations and erasures is kept; `register.jsonl` in the folder if nothing is named. It belongs on another
+    /// disk than the database.
+    pub register: Option<PathBuf>,
     /// The most commits of one author taken in one scope and day.
     pub daily_commits: u64,
     /// The most bytes of one author taken in one scope and day.
@@ -43,6 +47,7 @@ impl Default for RelayOptions {
             chance: system_chance(),
             catalogue: Arc::clone(Catalogue::shared_builtin()),
             permissions: Arc::new(Permissions::builtin().clone()),
+            register: None,
             daily_commits: 20_000,
             daily_bytes: 50 << 20,
         }
@@ -105,6 +110,8 @@ impl RelayFolder {
         }
         let mut central = Central::new(store, keys, deployment, options)?;
         central.recover()?;
+        central.audit = Some(Audit::open(path, central.now_ms())?);
+        central.replay_register(path, options.register.as_ref())?;
         Ok(Self { path: path.to_owned(), central })
     }
 

@@ -9,9 +9,11 @@
 //!
 //! Clock and randomness live here. Logs name ids, never people.
 
+mod audit;
 #[cfg(feature = "simulator")]
 pub mod by_hand;
 mod central;
+mod chained;
 mod clock;
 mod contacts;
 mod desk;
@@ -25,6 +27,7 @@ mod keys;
 mod nonces;
 mod office;
 mod quota;
+mod register;
 mod remote;
 mod rights;
 mod server;
@@ -32,17 +35,20 @@ mod sync;
 mod vectors;
 mod writer;
 
+pub use audit::{AuditEntry, audit_setting, check_audit, read_audit};
+pub use chained::ChainEnd;
 pub use clock::{Chance, Clock, civil_date, system_chance, system_clock};
 pub use desk::{Office, OfficeDesk, OfficeHandle};
 pub use enrol::InviteOrder;
 pub use error::RelayError;
 pub use folder::{RelayFolder, RelayOptions};
 pub use office::answer::{
-    ActivityPairView, ConflictView, DeviceView, LinkView, LogView, OddView, OfficeAnswer, PersonPairView, Side,
-    SideView, SkippedRecord, StatusView,
+    ActivityPairView, ConflictView, DeviceView, GrantView, InviteView, LinkView, LogView, OddView, OfficeAnswer,
+    PersonPairView, Side, SideView, SkippedRecord, StatusView,
 };
 pub use office::command::{Decision, Likeness, OfficeCommand, Selection};
 pub use office::refusal::OfficeError;
+pub use register::Registered;
 pub use remote::RemoteOffice;
 pub use server::{Relay, RunningRelay};
 pub use writer::WriterStats;

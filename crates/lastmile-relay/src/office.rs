@@ -3,6 +3,8 @@
 pub(crate) mod answer;
 pub(crate) mod command;
 mod conflicts;
+mod devices;
+mod erasures;
 mod find;
 mod homes;
 mod links;
@@ -21,6 +23,7 @@ use lastmile_store::RecordEdit;
 
 use crate::central::Central;
 use crate::{InviteOrder, OfficeAnswer, OfficeCommand, OfficeError, RelayError};
+use devices::Reassigned;
 
 /// The longest reason that an event or link holds, in characters.
 const REASON: usize = 200;
@@ -36,23 +39,67 @@ impl Central {
     pub fn run(&mut self, command: OfficeCommand, url: Option<&str>) -> Result<OfficeAnswer, RelayError> {
         self.follow()?;
         self.note_touched();
-        self.dispatch(command, url)
+        let (what, about) = command.audited();
+        let reads_alone = matches!(command, OfficeCommand::Status);
+        let answer = self.dispatch(command, url);
+        if !reads_alone {
+            let outcome = match &answer {
+                Ok(_) => "done".to_owned(),
+                Err(error) => word_of(error),
+            };
+            let count = answer.as_ref().ok().and_then(OfficeAnswer::count);
+            // Nothing is shown that was not noted; what was done stays done and is told as failed to be noted.
+            self.audit("office", what, about, count, &outcome)?;
+        }
+        answer
     }
 
     fn dispatch(&mut self, command: OfficeCommand, url: Option<&str>) -> Result<OfficeAnswer, RelayError> {
         use OfficeCommand as C;
         match command {
-            C::Invite { scopes, roles, persons, device, until_ms, valid_hours, relay } => {
+            C::Invite { scopes, roles, persons, device, until_ms, valid_hours, relay, replaces } => {
                 let scopes = scopes.iter().map(|text| parse_scope(text)).collect::<Result<Vec<_>, _>>()?;
-                let roles = roles.iter().map(|role| role.parse::<Role>().map_err(|_| OfficeError::NoRole));
-                let roles = roles.collect::<Result<Vec<_>, _>>()?;
+                let roles = roles_of(&roles)?;
                 let relay = relay.or_else(|| url.map(str::to_owned)).ok_or(OfficeError::NoAddress)?;
                 let valid_ms = i64::from(valid_hours).saturating_mul(3_600_000);
-                let order = InviteOrder { scopes, roles, persons, device, until_ms, valid_ms, relay };
+                let replaces = replaces.map(|author| self.device(&author)).transpose()?;
+                let order = InviteOrder { scopes, roles, persons, device, until_ms, valid_ms, relay, replaces };
                 let invite = self.invite(&order)?;
                 let scopes = invite.scopes.iter().map(Scope::to_string).collect();
                 Ok(OfficeAnswer::Invite { text: invite.to_text(), scopes })
             }
+            C::Invites => Ok(OfficeAnswer::Invites { invites: self.invites()? }),
+            C::Withdraw { invite } => {
+                self.withdraw(invite.trim())?;
+                Ok(OfficeAnswer::Withdrawn { invite })
+            }
+            C::Devices { within } => {
+                let code = within.as_deref().map(|text| text.split_once(':').map_or(text, |(_, code)| code));
+                Ok(OfficeAnswer::Devices { devices: self.device_views(code)? })
+            }
+            C::Rename { author, name } => {
+                let name = name.trim();
+                if name.is_empty() {
+                    return Err(OfficeError::NoName.into());
+                }
+                self.reassign(&author, &Reassigned { device: Some(name.to_owned()), ..Reassigned::default() })
+            }
+            C::Reassign { author, persons, roles, scopes, until_ms } => {
+                let roles = roles.map(|roles| roles_of(&roles)).transpose()?;
+                let scopes = scopes.map(|texts| texts.iter().map(|text| parse_scope(text)).collect()).transpose()?;
+                self.reassign(&author, &Reassigned { persons, roles, scopes, until_ms, device: None })
+            }
+            C::Revoke { author, reason } => self.revoke(&author, need_reason(&reason)?),
+            C::Grant { person, role, scope, since, until } => {
+                let role = role_of(&role)?;
+                self.grant(person, role, &scope, since.as_deref(), until.as_deref())
+            }
+            C::EndGrant { person, role, scope, until } => {
+                let role = role_of(&role)?;
+                self.end_grant(person, role, &scope, until.as_deref())
+            }
+            C::Grants { person } => Ok(OfficeAnswer::Grants { grants: self.grants_of(person)? }),
+            C::Erase { record_type, id, reason } => self.erase(record_type.as_deref(), id, need_reason(&reason)?),
             C::Duplicates { record_type, within, likeness, limit } => {
                 self.duplicates(record_type.as_deref(), within.as_deref(), likeness, limit)
             }
@@ -108,6 +155,25 @@ fn need_reason(reason: &str) -> Result<&str, OfficeError> {
         0 => Err(OfficeError::NoReason),
         count if count > REASON => Err(OfficeError::LongReason { most: REASON }),
         _ => Ok(reason),
+    }
+}
+
+fn role_of(code: &str) -> Result<Role, OfficeError> {
+    code.trim().parse().map_err(|_| OfficeError::NoRole)
+}
+
+fn roles_of(codes: &[String]) -> Result<Vec<Role>, OfficeError> {
+    codes.iter().map(|code| role_of(code)).collect()
+}
+
+/// The stable word of a refusal, for the audit log.
+fn word_of(error: &RelayError) -> String {
+    match error {
+        RelayError::Office(error) => serde_json::to_value(error)
+            .ok()
+            .and_then(|json| Some(json.get("code")?.as_str()?.to_owned()))
+            .unwrap_or_else(|| "refused".to_owned()),
+        _ => "failed".to_owned(),
     }
 }
 

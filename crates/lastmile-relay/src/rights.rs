@@ -14,6 +14,7 @@ use lastmile_log::{Certificate, Issuer};
 use lastmile_model::permissions::{Operation, Permissions};
 use lastmile_model::roles::Role;
 use lastmile_model::{AuthorId, Catalogue, ChainHash, Key, Merge, RecordType, Scope, ScopeKind, planted};
+use lastmile_protocol::Access;
 use lastmile_store::query::Query;
 use lastmile_store::storage::Cell;
 use lastmile_store::{ArrivedCommit, Behind, RecordEdit, Store, StoreError};
@@ -418,6 +419,25 @@ impl Central {
             }
         }
         Ok(held)
+    }
+
+    /// What a device may do with a scope now; none where it never had to do with it.
+    ///
+    /// Whoever was revoked, moved away or whose time is over may still bring what it holds, and is served nothing.
+    pub fn access(&self, author: AuthorId, scope: &Scope, now_ms: i64) -> Result<Option<Access>, RelayError> {
+        let trust = self.trust()?;
+        let Some(certificate) = trust.certificate(author) else { return Ok(None) };
+        let names = |one: &Certificate| with_cities(&one.scopes).contains(scope);
+        if !trust.certificates(author).any(names) {
+            return Ok(None);
+        }
+        let ended = certificate.until_ms.is_some_and(|until| until < now_ms);
+        let mut roles = certificate.roles.iter().filter_map(|role| role.parse::<Role>().ok());
+        let whole = names(certificate)
+            && !ended
+            && roles.any(|role| self.rights.permissions.replica(role))
+            && !self.store.is_revoked(scope, author);
+        Ok(Some(if whole || planted!("serves-anybody") { Access::Full } else { Access::UploadOnly }))
     }
 
     fn read_grants(&mut self) -> Result<(), RelayError> {

@@ -1,6 +1,5 @@
 //! Who may exchange what: the checks before a session, and enrolment over the same ground.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use lastmile_log::{Certificate, Vector};
@@ -11,7 +10,6 @@ use lastmile_protocol::request::SignedRequest;
 use lastmile_protocol::{Access, Carrier, Code, LocalScope, Role, Session, SessionConfig};
 
 use crate::RelayError;
-use crate::central::with_cities;
 use crate::exchange::Exchange;
 use crate::nonces::Seen;
 use crate::server::Shared;
@@ -94,7 +92,7 @@ async fn exchange(shared: &Shared, body: &[u8]) -> Result<(Vec<u8>, Option<Code>
         return Err(Code::BadSignature.into());
     }
     see_nonce(shared, hello.author, request.auth.nonce)?;
-    let (config, scopes) = prepare(shared, &hello, &certificate).await?;
+    let (config, scopes) = prepare(shared, &hello).await?;
     let mut session = Session::new(config, scopes);
     let exchange = Exchange {
         writer: shared.writer.clone(),
@@ -142,27 +140,24 @@ async fn certificate_of(shared: &Shared, hello: &Hello, request: &SignedRequest<
 }
 
 /// Reads where the scopes stand that the speaker names and may have a part in.
-async fn prepare(
-    shared: &Shared,
-    hello: &Hello,
-    certificate: &Certificate,
-) -> Result<(SessionConfig, Vec<LocalScope>), Refusal> {
+async fn prepare(shared: &Shared, hello: &Hello) -> Result<(SessionConfig, Vec<LocalScope>), Refusal> {
     let now_ms = shared.now_ms();
-    // A device whose time is over may still bring what it holds.
-    let ended = certificate.until_ms.is_some_and(|until| until < now_ms);
-    let access = if ended { Access::UploadOnly } else { Access::Full };
-    let allowed: BTreeSet<Scope> = with_cities(&certificate.scopes).into_iter().collect();
     let named: Vec<(Scope, Option<Vector>)> = hello
         .scopes
         .iter()
-        .filter(|named| allowed.contains(&named.scope))
         .map(|named| (named.scope.clone(), shared.vectors.find(hello.author, &named.scope, named.digest)))
         .collect();
     let (author, introduce) = (hello.author, hello.epoch.is_none());
     let prepared = shared.writer.ask(move |central| {
         central.contacts.heard(author, now_ms);
         let mut scopes = Vec::with_capacity(named.len());
+        // Who is served less than it asks for hears why: its own certificates say so.
+        let mut introduce = introduce;
         for (scope, peer_has) in named {
+            let access = central.access(author, &scope, now_ms)?;
+            introduce |= access != Some(Access::Full);
+            // Whether there is such a scope is nobody's business who has no part in it.
+            let Some(access) = access else { continue };
             let mut local = LocalScope::new(scope.clone(), central.store.vector(&scope));
             local.peer_has = peer_has;
             local.pending = central.store.pending_heads(&scope)?;
@@ -174,6 +169,10 @@ async fn prepare(
         config.epoch = Some(central.office);
         config.office = trust.authors().map(|(author, _)| author).filter(|author| trust.is_office(*author)).collect();
         config.certificates = trust.chain_of(central.office);
+        if introduce {
+            let known = config.certificates.clone();
+            config.certificates.extend(trust.chain_of(author).into_iter().filter(|one| !known.contains(one)));
+        }
         config.introduce = introduce;
         config.issues_receipts = true;
         Ok((config, scopes))

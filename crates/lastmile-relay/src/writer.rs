@@ -248,6 +248,7 @@ impl Writing {
         if more {
             return Ok(true);
         }
+        self.central.scrub_again()?;
         let now_ms = self.central.now_ms();
         if self.central.contacts.is_due(now_ms) {
             self.central.contacts.write(&mut self.central.store, now_ms)?;

@@ -12,6 +12,7 @@ use lastmile_model::{ChainHash, Merge, RecordId, RecordType, Scope, Value};
 use uuid::Uuid;
 
 use crate::StoreError;
+use crate::erase::{Erasure, Scrubbed};
 use crate::follow::known_changes;
 use crate::history::OwnedHeld;
 use crate::judge::{Held, MAX_OF_AUTHOR};
@@ -172,17 +173,47 @@ impl Store {
         durability: Durability,
     ) -> Result<Vec<Saved>, StoreError> {
         let deployment = self.deployment()?.ok_or_else(|| StoreError::damaged("no deployment is set"))?;
-        let scopes: BTreeSet<&Scope> = commits.iter().map(|commit| &commit.scope).collect();
         self.transaction(durability, |store| {
             for (name, value) in settings {
                 store.storage.put_meta(name, value)?;
             }
-            let saved = store.save_in_transaction(key, &deployment, commits)?;
-            for scope in scopes {
-                store.seal_in_transaction(key, &deployment, scope)?;
-            }
-            Ok(saved)
+            store.publish_in_transaction(key, &deployment, commits)
         })
+    }
+
+    fn publish_in_transaction(
+        &mut self,
+        key: &AuthorKey,
+        deployment: &Deployment,
+        commits: &[NewCommit],
+    ) -> Result<Vec<Saved>, StoreError> {
+        let saved = self.save_in_transaction(key, deployment, commits)?;
+        for scope in commits.iter().map(|commit| &commit.scope).collect::<BTreeSet<_>>() {
+            self.seal_in_transaction(key, deployment, scope)?;
+        }
+        Ok(saved)
+    }
+
+    /// Erases records of a scope and publishes commits, the orders among them, in one transaction: what they say anew of an erased record
+    /// stands on nothing of what was.
+    ///
+    /// # Errors
+    /// As [`Store::erase`] and [`Store::save`]; then nothing is erased.
+    pub fn publish_erasing(
+        &mut self,
+        key: &AuthorKey,
+        scope: &Scope,
+        erasures: &[Erasure],
+        commits: &[NewCommit],
+    ) -> Result<Scrubbed, StoreError> {
+        let deployment = self.deployment()?.ok_or_else(|| StoreError::damaged("no deployment is set"))?;
+        let changes = self.transaction(Durability::Full, |store| {
+            let scope = store.scope_in_transaction(scope)?;
+            let changes = store.erase_in_transaction(scope, erasures)?;
+            store.publish_in_transaction(key, &deployment, commits)?;
+            Ok(changes)
+        })?;
+        Ok(Scrubbed { changes, clean: self.scrub()? })
     }
 
     fn save_in_transaction(

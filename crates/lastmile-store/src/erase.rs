@@ -4,13 +4,15 @@
 //! erasure names is remembered for good, so the same bytes are taken off whoever brings them again, before they are written.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use lastmile_log::{PackError, UnpackedBatch, unpack};
-use lastmile_model::{ChangeHash, RecordId, Scope};
+use lastmile_model::{ChangeHash, RecordId, Scope, planted};
 
 use crate::StoreError;
 use crate::history::MAX_STORED;
 use crate::judge::reason;
+use crate::query::Query;
 use crate::storage::{ChangeState, Durability, Erased, Odd, Position};
 use crate::store::Store;
 
@@ -46,17 +48,68 @@ impl Store {
     pub fn erase(&mut self, scope: &Scope, erasures: &[Erasure]) -> Result<Scrubbed, StoreError> {
         let changes = self.transaction(Durability::Full, |store| {
             let scope = store.scope_in_transaction(scope)?;
-            for erasure in erasures {
-                let changes = erasure.changes.iter().map(|hash| Erased::Change(*hash));
-                for erased in changes.chain([Erased::Record(erasure.record)]) {
-                    store.storage.put_erased(scope, &erased)?;
-                    store.index.erased.entry(scope).or_default().insert(erased);
-                }
-            }
-            store.strip_pending(scope)?;
-            store.strip_runs(scope)
+            store.erase_in_transaction(scope, erasures)
         })?;
         Ok(Scrubbed { changes, clean: self.scrub()? })
+    }
+
+    pub(crate) fn erase_in_transaction(&mut self, scope: u32, erasures: &[Erasure]) -> Result<u64, StoreError> {
+        for erasure in erasures {
+            let changes = erasure.changes.iter().map(|hash| Erased::Change(*hash));
+            for erased in changes.chain([Erased::Record(erasure.record)]) {
+                self.storage.put_erased(scope, &erased)?;
+                self.index.erased.entry(scope).or_default().insert(erased);
+            }
+        }
+        self.strip_pending(scope)?;
+        self.strip_runs(scope)
+    }
+
+    /// Carries out the erasure orders of a scope that are not carried out yet, inside a transaction; what they removed leaves the
+    /// files once that is committed.
+    pub(crate) fn apply_erasures(&mut self, scope: u32) -> Result<(), StoreError> {
+        let Some((type_no, _)) = self.catalogue.get("erasure") else { return Ok(()) };
+        let mut orders: Vec<Erasure> = Vec::new();
+        let query = Query::new(type_no, &["record", "changes"]).within(vec![scope]);
+        self.storage.visit(&query, &mut |row| {
+            if let [record, changes] = row.cells
+                && let Some(Ok(record)) = record.blob().map(<[u8; 16]>::try_from)
+            {
+                let named: Vec<String> =
+                    changes.text().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+                let changes = named.iter().filter_map(|hash| hash.parse::<ChangeHash>().ok()).collect();
+                orders.push(Erasure { record: RecordId::from_bytes(record), changes });
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let known = self.index.erased.get(&scope);
+        let is_known = |erased: Erased| known.is_some_and(|known| known.contains(&erased));
+        orders.retain(|order| {
+            !is_known(Erased::Record(order.record)) || !order.changes.iter().all(|hash| is_known(Erased::Change(*hash)))
+        });
+        if !orders.is_empty() && !planted!("order-unread") {
+            self.erase_in_transaction(scope, &orders)?;
+            self.scrub_due = true;
+        }
+        Ok(())
+    }
+
+    /// The changes of a record in a scope that office authors wrote: an erasure must name them.
+    ///
+    /// # Errors
+    /// When the catalogue has no such type, or the storage fails.
+    pub fn office_changes(
+        &mut self,
+        scope: &Scope,
+        type_name: &str,
+        record: RecordId,
+    ) -> Result<Vec<ChangeHash>, StoreError> {
+        let Some(no) = self.index.scope_no(scope) else { return Ok(Vec::new()) };
+        let (type_no, _) =
+            self.catalogue.get(type_name).ok_or_else(|| StoreError::NoType { name: type_name.to_owned() })?;
+        let held = self.load_record(no, type_no, record)?;
+        let of_office = held.iter().filter(|held| held.body().is_some() && self.index.is_office(held.author));
+        Ok(of_office.map(|held| held.entry().header.hash).collect())
     }
 
     /// Leaves nothing of what was erased in the storage's files; `false` while a reader holds an older state.

@@ -439,6 +439,9 @@ impl Store {
         if held.iter().any(|held| held.entry.record_type == "certificate") {
             self.apply_certificates(held)?;
         }
+        if held.iter().any(|held| held.entry.record_type == "erasure") {
+            self.apply_erasures(scope)?;
+        }
         Ok(())
     }
 }

@@ -230,6 +230,10 @@ impl Storage for MemoryStorage {
         Ok(self.tables().logs.meta(key))
     }
 
+    fn metas(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        Ok(self.tables().logs.metas(prefix))
+    }
+
     fn put_meta(&mut self, key: &str, value: &[u8]) -> Result<(), StoreError> {
         self.change_logs("writing a setting", |logs| {
             logs.put_meta(key, value);
@@ -409,6 +413,16 @@ impl Storage for MemoryStorage {
     fn view_delete(&mut self, rec: i64, type_no: usize) -> Result<(), StoreError> {
         self.change_view("removing a row", type_no, |view, _| {
             view.delete(rec);
+            Ok(())
+        })
+    }
+
+    fn remove_scope(&mut self, scope: u32) -> Result<(), StoreError> {
+        self.write("removing a scope", |tables| {
+            for view in tables.views.iter_mut().filter(|view| view.holds(scope)) {
+                Arc::make_mut(view).clear_scope(scope);
+            }
+            tables.logs.remove_scope(scope);
             Ok(())
         })
     }

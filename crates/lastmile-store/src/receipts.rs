@@ -207,20 +207,33 @@ impl Store {
         if planted!("forgotten-outbox") {
             return Ok(unsent);
         }
-        let scopes: Vec<(u32, Scope)> = self.index.scopes.iter().map(|(no, scope)| (*no, scope.clone())).collect();
-        for (no, scope) in scopes {
-            let receipted = self.receipted(&scope)?;
-            for (strand, first, head) in self.own_strands(no, author) {
-                let done = self.receipted_on(strand, &receipted)?;
-                let mut next = done.saturating_add(1).max(first);
-                while next <= head {
-                    let run = self.archive.run(self.storage.as_ref(), strand, next)?;
-                    for commit in run.commits.iter().filter(|commit| commit.header.seq >= next) {
-                        unsent.commits = unsent.commits.saturating_add(1);
-                        unsent.changes = unsent.changes.saturating_add(commit.header.changes.len() as u64);
-                    }
-                    next = run.last().saturating_add(1);
+        let scopes: Vec<Scope> = self.index.scopes.values().cloned().collect();
+        for scope in scopes {
+            let here = self.unsent_in(&scope, author)?;
+            unsent.commits = unsent.commits.saturating_add(here.commits);
+            unsent.changes = unsent.changes.saturating_add(here.changes);
+        }
+        Ok(unsent)
+    }
+
+    /// What of an author's own work in one scope is not receipted by the current epoch.
+    ///
+    /// # Errors
+    /// As [`Store::unsent`].
+    pub fn unsent_in(&mut self, scope: &Scope, author: AuthorId) -> Result<Unsent, StoreError> {
+        let mut unsent = Unsent::default();
+        let Some(no) = self.index.scope_no(scope) else { return Ok(unsent) };
+        let receipted = self.receipted(scope)?;
+        for (strand, first, head) in self.own_strands(no, author) {
+            let done = self.receipted_on(strand, &receipted)?;
+            let mut next = done.saturating_add(1).max(first);
+            while next <= head {
+                let run = self.archive.run(self.storage.as_ref(), strand, next)?;
+                for commit in run.commits.iter().filter(|commit| commit.header.seq >= next) {
+                    unsent.commits = unsent.commits.saturating_add(1);
+                    unsent.changes = unsent.changes.saturating_add(commit.header.changes.len() as u64);
                 }
+                next = run.last().saturating_add(1);
             }
         }
         Ok(unsent)

@@ -256,6 +256,11 @@ impl Storage for SqliteStorage {
         self.read_meta(key)
     }
 
+    fn metas(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let sql = "SELECT key, value FROM meta WHERE key >= ?1 AND substr(key, 1, length(?1)) = ?1 ORDER BY key";
+        self.rows("reading settings", sql, [prefix], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
     fn put_meta(&mut self, key: &str, value: &[u8]) -> Result<(), StoreError> {
         self.run("writing a setting", "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)", (key, value))
             .map(drop)
@@ -422,6 +427,10 @@ impl Storage for SqliteStorage {
 
     fn view_delete(&mut self, rec: i64, type_no: usize) -> Result<(), StoreError> {
         self.delete_row(rec, type_no)
+    }
+
+    fn remove_scope(&mut self, scope: u32) -> Result<(), StoreError> {
+        self.empty_scope(scope)
     }
 
     fn clear_views(&mut self) -> Result<(), StoreError> {

@@ -72,6 +72,12 @@ pub trait Storage: Send {
     /// When the engine fails.
     fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// Reads the named values whose names begin so, in the order of their names.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn metas(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
+
     /// Writes a named value.
     ///
     /// # Errors
@@ -304,6 +310,12 @@ pub trait Storage: Send {
     /// # Errors
     /// When the engine fails.
     fn view_delete(&mut self, rec: i64, type_no: usize) -> Result<(), StoreError>;
+
+    /// Removes a scope with everything held in it: logs, seals, receipts, rows and what erasures name. Certificates stay.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn remove_scope(&mut self, scope: u32) -> Result<(), StoreError>;
 
     /// Empties every view and everything derived from the logs, and sets `viewed` of every strand to before its first commit.
     ///

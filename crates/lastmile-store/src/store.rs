@@ -44,6 +44,8 @@ pub struct Store {
     /// Strands that the views cannot follow, why, and whether somebody was told.
     pub(crate) skipped: BTreeMap<u32, (String, bool)>,
     pub(crate) last_hlc: u64,
+    /// Whether something was erased that may still stand in the storage's files.
+    pub(crate) scrub_due: bool,
     /// Whether the picture in memory may be ahead of what is stored.
     stale: bool,
 }
@@ -78,6 +80,7 @@ impl Store {
             touched: TouchedRows::default(),
             skipped: BTreeMap::new(),
             last_hlc: 0,
+            scrub_due: false,
             stale: false,
         })
     }
@@ -102,6 +105,14 @@ impl Store {
     /// When the storage fails.
     pub fn setting(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.storage.meta(key)
+    }
+
+    /// Reads the settings whose names begin so, in the order of their names.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn settings(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.storage.metas(prefix)
     }
 
     /// Writes a named setting, durably.
@@ -215,6 +226,25 @@ impl Store {
         self.transaction(Durability::Full, |store| store.scope_in_transaction(scope))
     }
 
+    /// Removes a scope with everything held in it, in one transaction, and leaves nothing of it in the storage's files: `false` while a
+    /// reader holds an older state, until [`Store::scrub`] succeeds. What was not receipted is gone too, so whoever calls asks before.
+    ///
+    /// # Errors
+    /// When the storage fails; then everything stays.
+    pub fn forget_scope(&mut self, scope: &Scope) -> Result<bool, StoreError> {
+        let Some(no) = self.index.scope_no(scope) else { return Ok(true) };
+        self.transaction(Durability::Full, |store| {
+            store.storage.remove_scope(no)?;
+            for type_no in 0..store.catalogue.types().len() {
+                store.storage.scrub_words(type_no)?;
+            }
+            store.archive.clear();
+            store.skipped.clear();
+            store.reload()
+        })?;
+        self.scrub()
+    }
+
     pub(crate) fn scope_in_transaction(&mut self, scope: &Scope) -> Result<u32, StoreError> {
         if let Some(no) = self.index.scope_no(scope) {
             return Ok(no);
@@ -269,6 +299,9 @@ impl Store {
             // Whatever made the work fail may make reading fail as well: then it is read before the next work, and the first error told.
             self.stale = true;
             let _ = self.reload();
+        } else if self.scrub_due {
+            // A reader in the way only puts it off until the next transaction.
+            self.scrub_due = !self.scrub().unwrap_or(false);
         }
         result
     }

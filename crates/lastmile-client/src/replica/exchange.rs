@@ -205,7 +205,11 @@ impl Replica {
             Some(epoch) => adopt(&mut store, epoch)?,
             None => false,
         };
-        self.believe(&mut store, if other_epoch { BTreeMap::new() } else { learnt.peer.clone() })?;
+        let mut peer = if other_epoch { BTreeMap::new() } else { learnt.peer.clone() };
+        for gone in self.settle_scopes(&mut store)? {
+            peer.remove(&gone);
+        }
+        self.believe(&mut store, peer)?;
         drop(store);
         self.keep_own_log_ahead(learnt)
     }

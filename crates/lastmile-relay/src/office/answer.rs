@@ -127,6 +127,12 @@ pub struct DeviceView {
     pub roles: Vec<String>,
     /// Its scopes.
     pub scopes: Vec<String>,
+    /// Who uses it, where known.
+    #[serde(default)]
+    pub persons: Vec<Uuid>,
+    /// Whether the office revoked it.
+    #[serde(default)]
+    pub revoked: bool,
     /// Until when it may be used.
     pub until_ms: Option<i64>,
     /// When it was last heard, in milliseconds since 1970.
@@ -185,6 +191,46 @@ pub struct StatusView {
     pub odd: Vec<OddView>,
 }
 
+/// An invite that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InviteView {
+    /// By what it is named here; nobody can enrol with it.
+    pub invite: String,
+    /// What the device is to be called.
+    pub device: String,
+    /// The scopes.
+    pub scopes: Vec<String>,
+    /// The roles.
+    pub roles: Vec<String>,
+    /// The persons.
+    pub persons: Vec<Uuid>,
+    /// Until when it can be used, in milliseconds since 1970.
+    pub expires_ms: i64,
+    /// Whether a device enrolled with it.
+    pub used: bool,
+    /// Whether it was taken back.
+    pub withdrawn: bool,
+}
+
+/// A person's role in a part of the tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantView {
+    /// The record.
+    pub id: Uuid,
+    /// The person.
+    pub person: Uuid,
+    /// The role.
+    pub role: String,
+    /// The part, e.g. `street:430103005`.
+    pub scope: String,
+    /// The first day.
+    pub since: Option<String>,
+    /// The last day.
+    pub until: Option<String>,
+    /// The scope that holds the record.
+    pub held_in: String,
+}
+
 /// The answer to a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
@@ -195,6 +241,54 @@ pub enum OfficeAnswer {
         text: String,
         /// The scopes.
         scopes: Vec<String>,
+    },
+    /// The invites.
+    Invites {
+        /// One for each, those made last first.
+        invites: Vec<InviteView>,
+    },
+    /// An invite was taken back.
+    Withdrawn {
+        /// Which.
+        invite: String,
+    },
+    /// The devices.
+    Devices {
+        /// One for each author.
+        devices: Vec<DeviceView>,
+    },
+    /// A device was certified anew.
+    Device {
+        /// Its author.
+        author: String,
+        /// What it is called.
+        device: String,
+    },
+    /// A device was revoked.
+    Revoked {
+        /// Every author that it has been.
+        authors: Vec<String>,
+    },
+    /// A role was given or ended.
+    Granted {
+        /// The person.
+        person: Uuid,
+        /// The role.
+        role: String,
+        /// The part of the tree.
+        scope: String,
+        /// The last day, if there is one.
+        until: Option<String>,
+    },
+    /// What a person was granted.
+    Grants {
+        /// The grants.
+        grants: Vec<GrantView>,
+    },
+    /// Records were erased.
+    Erased {
+        /// Scope, type and id of each.
+        records: Vec<(String, String, Uuid)>,
     },
     /// Pairs that may be one.
     Duplicates {
@@ -270,4 +364,23 @@ pub enum OfficeAnswer {
     },
     /// How things stand.
     Status(Box<StatusView>),
+}
+
+impl OfficeAnswer {
+    /// How many records it shows or tells of, for the audit log.
+    pub(crate) fn count(&self) -> Option<u64> {
+        let count = match self {
+            Self::Invites { invites } => invites.len(),
+            Self::Devices { devices } => devices.len(),
+            Self::Grants { grants } => grants.len(),
+            Self::Revoked { authors } => authors.len(),
+            Self::Erased { records } => records.len(),
+            Self::Duplicates { persons, activities, .. } => persons.len().saturating_add(activities.len()),
+            Self::Conflicts { conflicts, .. } => conflicts.len(),
+            Self::Done { done, .. } => *done,
+            Self::Tallies { written, .. } => *written,
+            _ => return None,
+        };
+        u64::try_from(count).ok()
+    }
 }

@@ -158,6 +158,42 @@ pub enum OfficeError {
     /// An invite names no role, or an unknown one.
     #[error("name a role: worker, secretary, street, district, central, liaison, member or auditor")]
     NoRole,
+    /// A text names no device.
+    #[error("`{text}` is no device known here; see `office devices`")]
+    NoDevice {
+        /// The text.
+        text: String,
+    },
+    /// The device was revoked before.
+    #[error("the device was revoked; invite it anew instead")]
+    Revoked,
+    /// A device's name is empty.
+    #[error("give the device a name")]
+    NoName,
+    /// A text names no invite that can be taken back.
+    #[error("`{text}` is no invite that could still be used; see `office invites`")]
+    NoInvite {
+        /// The text.
+        text: String,
+    },
+    /// A role does not stand at this level of the tree.
+    #[error("the role {role} does not stand at {scope}; see schema/permissions.toml for its levels")]
+    WrongLevel {
+        /// The role.
+        role: String,
+        /// The part of the tree.
+        scope: String,
+    },
+    /// A person does not have the role there, or it ends before.
+    #[error("{person} does not hold the role {role} at {scope} beyond that day")]
+    NoGrant {
+        /// The person.
+        person: Uuid,
+        /// The role.
+        role: String,
+        /// The part of the tree.
+        scope: String,
+    },
     /// An invite needs the relay's address.
     #[error("the relay is not running; name the URL under which devices will reach it")]
     NoAddress,

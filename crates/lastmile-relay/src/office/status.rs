@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lastmile_model::{AuthorId, Scope, keys};
+use lastmile_model::{AuthorId, Scope, ScopeKind, keys};
 use lastmile_store::ChangeState;
 use lastmile_store::query::{Query, Test};
 use lastmile_store::storage::Cell;
@@ -18,16 +18,6 @@ impl Central {
     pub(super) fn status(&mut self) -> Result<OfficeAnswer, RelayError> {
         let scopes = self.scope_map()?;
         let counts = self.reader.counts(None)?;
-        let mut logs: BTreeMap<AuthorId, Vec<LogView>> = BTreeMap::new();
-        for log in self.reader.logs()? {
-            logs.entry(log.author).or_default().push(LogView {
-                scope: log.scope.to_string(),
-                head: log.head,
-                changes: log.changes,
-                last_wall_ms: log.last_wall_ms,
-                branch: log.branch,
-            });
-        }
         let mut open_conflicts = 0u64;
         for type_no in 0..self.catalogue.types().len() {
             let query = Query::new(type_no, &["open"]).filter("open", Test::Above, Cell::Int(0));
@@ -47,19 +37,7 @@ impl Central {
             record: odd.record.0,
         });
         let odd = odd.collect();
-        let trust = self.trust()?;
-        let devices = trust
-            .authors()
-            .map(|(author, certificate)| DeviceView {
-                author: author.to_string(),
-                device: certificate.device.clone(),
-                roles: certificate.roles.clone(),
-                scopes: certificate.scopes.iter().map(Scope::to_string).collect(),
-                until_ms: certificate.until_ms,
-                last_contact_ms: self.contacts.last(author),
-                logs: logs.remove(&author).unwrap_or_default(),
-            })
-            .collect();
+        let devices = self.device_views(None)?;
         Ok(OfficeAnswer::Status(Box::new(StatusView {
             deployment: keys::bytes_element(&self.deployment.id),
             epoch: self.office.to_string(),
@@ -75,6 +53,49 @@ impl Central {
             devices,
             odd,
         })))
+    }
+}
+
+impl Central {
+    /// The devices of places whose code begins so, or all, with their logs.
+    pub(super) fn device_views(&mut self, within: Option<&str>) -> Result<Vec<DeviceView>, RelayError> {
+        let mut logs: BTreeMap<AuthorId, Vec<LogView>> = BTreeMap::new();
+        for log in self.reader.logs()? {
+            logs.entry(log.author).or_default().push(LogView {
+                scope: log.scope.to_string(),
+                head: log.head,
+                changes: log.changes,
+                last_wall_ms: log.last_wall_ms,
+                branch: log.branch,
+            });
+        }
+        let lies = |scope: &Scope| {
+            within.is_none_or(|code| scope.kind() == ScopeKind::Community && scope.code().starts_with(code))
+        };
+        let trust = self.trust()?;
+        let mut devices = Vec::new();
+        for (author, certificate) in trust.authors() {
+            // A certificate that ended names no place; those before it do.
+            let mut scopes: Vec<&Scope> = certificate.scopes.iter().collect();
+            let former = trust.certificates(author).flat_map(|one| &one.scopes);
+            if !scopes.iter().copied().chain(former).any(lies) && within.is_some() {
+                continue;
+            }
+            scopes.sort_unstable();
+            let named = trust.certificates(author).flat_map(|one| &one.scopes);
+            devices.push(DeviceView {
+                author: author.to_string(),
+                device: certificate.device.clone(),
+                roles: certificate.roles.clone(),
+                scopes: scopes.into_iter().map(Scope::to_string).collect(),
+                persons: certificate.persons.clone(),
+                revoked: named.into_iter().any(|scope| self.store.is_revoked(scope, author)),
+                until_ms: certificate.until_ms,
+                last_contact_ms: self.contacts.last(author),
+                logs: logs.remove(&author).unwrap_or_default(),
+            });
+        }
+        Ok(devices)
     }
 }
 

@@ -55,6 +55,11 @@ impl Logs {
         self.meta.get(key).cloned()
     }
 
+    pub(super) fn metas(&self, prefix: &str) -> Vec<(String, Vec<u8>)> {
+        let from = self.meta.range(prefix.to_owned()..).take_while(|(key, _)| key.starts_with(prefix));
+        from.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
     pub(super) fn put_meta(&mut self, key: &str, value: &[u8]) {
         self.meta.insert(key.to_owned(), value.to_vec());
     }
@@ -233,6 +238,26 @@ impl Logs {
     pub(super) fn has_extras(&self, scope: u32) -> bool {
         let (low, high) = (RecordId::from_bytes([0; 16]), RecordId::from_bytes([0xff; 16]));
         self.extras.range((scope, low, FIRST)..=(scope, high, LAST)).next().is_some()
+    }
+
+    /// Drops a scope with everything held in it.
+    pub(super) fn remove_scope(&mut self, scope: u32) {
+        let of_scope: BTreeSet<u32> =
+            self.strands.values().filter(|strand| strand.scope == scope).map(|strand| strand.no).collect();
+        self.blobs.retain(|(strand, _), _| !of_scope.contains(strand));
+        self.seals.retain(|(strand, _), _| !of_scope.contains(strand));
+        self.cuts.retain(|(strand, _), _| !of_scope.contains(strand));
+        self.strands.retain(|_, strand| strand.scope != scope);
+        for strand in self.strands.values_mut().filter(|strand| strand.parent.is_some_and(|no| of_scope.contains(&no)))
+        {
+            strand.parent = None;
+        }
+        self.receipts.retain(|(of, ..), _| *of != scope);
+        self.pendings.retain(|(of, ..), _| *of != scope);
+        self.odds.retain(|(of, _), _| *of != scope);
+        self.extras.retain(|(of, ..)| *of != scope);
+        self.erased.retain(|(of, _)| *of != scope);
+        self.scopes.remove(&scope);
     }
 
     /// Drops what follows from the logs, and takes every strand back to before its first commit.

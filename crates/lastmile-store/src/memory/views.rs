@@ -101,6 +101,18 @@ impl View {
         }
     }
 
+    /// Whether any row is of this scope.
+    pub(super) fn holds(&self, scope: u32) -> bool {
+        let (low, high) = rec_range(scope);
+        self.rows.range(low..=high).next().is_some()
+    }
+
+    /// Drops the rows of a scope.
+    pub(super) fn clear_scope(&mut self, scope: u32) {
+        self.rows.retain(|_, row| row.scope != scope);
+        self.by_id.retain(|(of, _), _| *of != scope);
+    }
+
     /// Bytes of the texts and byte strings in the rows.
     pub(super) fn size(&self) -> usize {
         let cell = |cell: &Cell<'_>| match cell {

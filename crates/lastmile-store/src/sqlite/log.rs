@@ -121,6 +121,25 @@ impl SqliteStorage {
         .map(drop)
     }
 
+    /// Removes the logs of a scope, and the scope. What refers to another row goes before it.
+    pub(super) fn delete_logs(&mut self, scope: u32) -> Result<(), StoreError> {
+        let doing = "removing the logs of a scope";
+        let strands = "(SELECT no FROM strand WHERE scope = ?1)";
+        for sql in [
+            "DELETE FROM blob WHERE place >> 40 IN ".to_owned() + strands,
+            "DELETE FROM seal WHERE strand IN ".to_owned() + strands,
+            "DELETE FROM cut WHERE strand IN ".to_owned() + strands,
+            "UPDATE strand SET parent = NULL WHERE parent IN ".to_owned() + strands,
+            "DELETE FROM strand WHERE scope = ?1".to_owned(),
+        ] {
+            self.run(doing, &sql, [scope])?;
+        }
+        for table in ["receipt", "pending", "odd", "extra", "erased"] {
+            self.run(doing, &format!("DELETE FROM {table} WHERE scope = ?1"), [scope])?;
+        }
+        self.run(doing, "DELETE FROM scope WHERE no = ?1", [scope]).map(drop)
+    }
+
     pub(super) fn read_cuts(&self) -> Result<Vec<Cut>, StoreError> {
         let sql = "SELECT strand, seq, before_chain, at_chain FROM cut ORDER BY strand, seq";
         self.rows("reading forks", sql, [], |row| {

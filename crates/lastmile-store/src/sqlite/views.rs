@@ -34,6 +34,8 @@ pub(crate) struct Statements {
     find_remove: String,
     find_rewrite: String,
     clear: String,
+    /// Removes the rows and search words of a scope, by the range of their local numbers.
+    clear_scope: Vec<String>,
 }
 
 impl Statements {
@@ -98,6 +100,11 @@ impl Statements {
             )),
             find_remove: find(format!("DELETE FROM find_{name}_words WHERE rowid = ?1")),
             find_rewrite: find(format!("INSERT INTO find_{name}_words (find_{name}_words) VALUES ('optimize')")),
+            clear_scope: [format!("v_{name} WHERE _rec"), find(format!("find_{name}_words WHERE rowid"))]
+                .into_iter()
+                .filter(|table| !table.is_empty())
+                .map(|table| format!("DELETE FROM {table} BETWEEN ?1 AND ?2"))
+                .collect(),
             clear: format!(
                 "DELETE FROM v_{name};{}",
                 find(format!("INSERT INTO find_{name}_words (find_{name}_words) VALUES ('delete-all');"))
@@ -283,6 +290,18 @@ impl SqliteStorage {
             return Ok(());
         }
         self.run("making search words anew", &statements.find_rewrite, []).map(drop)
+    }
+
+    pub(super) fn empty_scope(&mut self, scope: u32) -> Result<(), StoreError> {
+        self.last_recs.clear();
+        let doing = "removing the rows of a scope";
+        let range = rec_range(scope);
+        for statements in &self.layout.statements {
+            for sql in &statements.clear_scope {
+                self.run(doing, sql, range)?;
+            }
+        }
+        self.delete_logs(scope)
     }
 
     pub(super) fn empty_views(&mut self) -> Result<(), StoreError> {

@@ -104,6 +104,7 @@ impl Storage for Kept {
             reader() -> Box<dyn Storage>;
             data_version() -> i64;
             meta(key: &str) -> Option<Vec<u8>>;
+            metas(prefix: &str) -> Vec<(String, Vec<u8>)>;
             scopes() -> Vec<(u32, Scope)>;
             cuts() -> Vec<Cut>;
             blob_with(strand: u32, seq: u64) -> Option<Blob>;
@@ -141,6 +142,7 @@ impl Storage for Kept {
             put_certificate(author: AuthorId, bytes: &[u8]) -> ();
             view_insert(scope: u32, type_no: usize, row: &ViewRow<'_, '_>) -> bool;
             view_delete(rec: i64, type_no: usize) -> ();
+            remove_scope(scope: u32) -> ();
             clear_views() -> ();
             scrub_words(type_no: usize) -> ();
             scrub() -> bool;

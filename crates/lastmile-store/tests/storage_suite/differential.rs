@@ -56,9 +56,14 @@ fn compare(seed: u64) {
         };
         let [sqlite, memory] = match (&operation, operation.touches()) {
             (_, Some(name)) => pairs.each_ref().map(|pair| pair.dump_rows(name)),
-            (Operation::Commit | Operation::Rollback | Operation::EndRead | Operation::ClearViews, None) => {
-                pairs.each_ref().map(|pair| pair.dump(&TYPES))
-            }
+            (
+                Operation::Commit
+                | Operation::Rollback
+                | Operation::EndRead
+                | Operation::RemoveScope(_)
+                | Operation::ClearViews,
+                None,
+            ) => pairs.each_ref().map(|pair| pair.dump(&TYPES)),
             (_, None) if operation.writes() => pairs.each_ref().map(|pair| pair.dump(&[])),
             // What it read has been compared already.
             _ => continue,

@@ -1,7 +1,7 @@
 //! The tables of the logs.
 
 use lastmile_store::storage::{
-    Blob, ChangeState, Cut, Odd, Pending, Position, Storage, StoredReceipt, StoredSeal, Strand,
+    Blob, ChangeState, Cut, Erased, Odd, Pending, Position, Storage, StoredReceipt, StoredSeal, Strand,
 };
 
 use crate::engines::{NONE, add_scopes, author, chain, record, scope, strand, write};
@@ -21,6 +21,7 @@ over_every_engine!(
     extras_are_sorted_and_kept_once,
     what_refers_to_nothing_is_refused,
     clearing_the_views_keeps_the_logs,
+    a_removed_scope_leaves_nothing_behind_and_the_others_alone,
     a_sound_storage_says_so,
 );
 
@@ -31,6 +32,11 @@ fn settings_are_replaced(storage: &mut dyn Storage) {
     write(storage, |storage| storage.put_meta("Device", b""));
     assert_eq!(storage.meta("device").unwrap().as_deref(), Some(b"two".as_slice()));
     assert_eq!(storage.meta("Device").unwrap().as_deref(), Some(b"".as_slice()));
+    for key in ["list/b", "list/a", "list0", "lis"] {
+        write(storage, |storage| storage.put_meta(key, b"x"));
+    }
+    let listed: Vec<String> = storage.metas("list/").unwrap().into_iter().map(|(key, _)| key).collect();
+    assert_eq!(listed, ["list/a", "list/b"]);
 }
 
 fn scopes_are_numbered_from_one(storage: &mut dyn Storage) {
@@ -325,6 +331,37 @@ fn clearing_the_views_keeps_the_logs(storage: &mut dyn Storage) {
     let mut query = lastmile_store::query::Query::new(crate::engines::type_no("person"), &[]);
     query.find = Some("wei".to_owned());
     assert_eq!(crate::engines::ids(storage, &query), NONE);
+}
+
+fn a_removed_scope_leaves_nothing_behind_and_the_others_alone(storage: &mut dyn Storage) {
+    add_scopes(storage, 2);
+    let branch = Strand { first: 2, head: 3, parent: Some(1), ..strand(3, 1, 1) };
+    write(storage, |storage| {
+        for (no, scope) in [(1, 1), (2, 2)] {
+            storage.put_strand(&strand(no, scope, 1))?;
+            storage.put_blob(no, 1, 1, b"packed")?;
+            storage.put_extra(scope, record(1), Position(i64::from(no)))?;
+            storage.put_erased(scope, &Erased::Record(record(9)))?;
+            crate::engines::insert_found(storage, scope, "person", 1, &[], Some(("wei", "w")));
+        }
+        storage.put_strand(&branch)?;
+        storage.put_cut(&Cut { strand: 3, seq: 2, before: chain(1), at: chain(2) })?;
+        storage.put_meta("kept", b"yes")
+    });
+    write(storage, |storage| storage.remove_scope(1));
+    assert_eq!(storage.scopes().unwrap().iter().map(|(no, _)| *no).collect::<Vec<_>>(), [2]);
+    assert_eq!(storage.strands().unwrap(), [strand(2, 2, 1)]);
+    assert!(storage.cuts().unwrap().is_empty());
+    assert!(storage.blob_with(1, 1).unwrap().is_none() && storage.blob_with(2, 1).unwrap().is_some());
+    assert!(!storage.has_extras(1).unwrap() && storage.has_extras(2).unwrap());
+    assert_eq!(storage.erased().unwrap(), [(2, Erased::Record(record(9)))]);
+    let person = crate::engines::type_no("person");
+    assert!(storage.view_head(1, person, record(1)).unwrap().is_none());
+    assert!(storage.view_head(2, person, record(1)).unwrap().is_some());
+    assert!(storage.meta("kept").unwrap().is_some());
+    let mut query = lastmile_store::query::Query::new(person, &[]);
+    query.find = Some("wei".to_owned());
+    assert_eq!(crate::engines::ids(storage, &query), [1], "of two rows one is found by its words");
 }
 
 fn a_sound_storage_says_so(storage: &mut dyn Storage) {

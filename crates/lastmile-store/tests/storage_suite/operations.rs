@@ -63,6 +63,7 @@ pub(crate) enum Operation {
     Insert(&'static str, u32, NewRow),
     Update(&'static str, i64, NewRow),
     Delete(&'static str, i64),
+    RemoveScope(u32),
     ClearViews,
     Visit(Query),
 }
@@ -138,6 +139,7 @@ pub(crate) fn apply(writer: &mut dyn Storage, reader: &mut dyn Storage, operatio
         Operation::Insert(name, scope, row) => told(row.with(|row| writer.view_insert(*scope, type_no(name), row))),
         Operation::Update(name, rec, row) => told(row.with(|row| writer.view_update(*rec, type_no(name), row))),
         Operation::Delete(name, rec) => told(writer.view_delete(*rec, type_no(name))),
+        Operation::RemoveScope(scope) => told(writer.remove_scope(*scope)),
         Operation::ClearViews => told(writer.clear_views()),
         Operation::Visit(query) => format!("{} {}", told(try_rows(writer, query)), told(try_rows(reader, query))),
     }
@@ -399,6 +401,7 @@ impl<R: Rng> Drawing<R> {
             14..=16 => Operation::BeginRead,
             17..=20 => Operation::EndRead,
             21 if random.random_bool(0.3) => Operation::ClearViews,
+            22 if random.random_bool(0.3) => Operation::RemoveScope(random.random_range(1..5)),
             21..=90 => any_log_operation(random),
             _ => any_view_operation(random, &self.tables),
         }

@@ -1,0 +1,248 @@
+//! The audit log: who did what at the relay, month by month, chained by hash across the months.
+//!
+//! It names ids, counts and reasons, never what a record says. The office signs nothing here and no command alters it; the database
+//! remembers where it ended, so that lines taken off its end are missed as well.
+
+use std::path::{Path, PathBuf};
+
+use chrono::Datelike as _;
+use serde::{Deserialize, Serialize};
+
+use crate::RelayError;
+use crate::central::Central;
+use crate::chained::{ChainEnd, ChainedFile, read};
+use crate::clock::civil_date;
+
+/// The folder of the audit log within a relay's.
+pub(crate) const FOLDER: &str = "audit";
+
+/// The setting that keeps where the audit log ended.
+const KEY: &str = "relay.audit";
+
+/// One line of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// Who: `office` for the person at the relay's own machine, `device <author>`, `relay` for the program itself.
+    pub who: String,
+    /// What was done, as a stable word, e.g. `revoke`.
+    pub what: String,
+    /// What it was about: ids and places.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub about: Vec<String>,
+    /// How many records were shown or changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// How it came out: `done`, or the word of the refusal.
+    pub outcome: String,
+}
+
+/// The audit log, open for writing.
+#[derive(Debug)]
+pub(crate) struct Audit {
+    folder: PathBuf,
+    month: String,
+    file: ChainedFile,
+}
+
+/// The months of a folder, in order.
+fn months(folder: &Path) -> Result<Vec<String>, RelayError> {
+    let listed = match std::fs::read_dir(folder) {
+        Ok(listed) => listed,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(RelayError::file(folder, error)),
+    };
+    let names = listed.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok());
+    let mut months: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".jsonl")?.to_owned())).collect();
+    months.sort_unstable();
+    Ok(months)
+}
+
+fn file_of(folder: &Path, month: &str) -> PathBuf {
+    folder.join(format!("{month}.jsonl"))
+}
+
+fn month_of(now_ms: i64) -> String {
+    let day = civil_date(now_ms);
+    format!("{:04}-{:02}", day.year(), day.month())
+}
+
+/// Where a chain begins whose oldest months were put away: what its first line says came before.
+fn beginning(path: &Path) -> Result<ChainEnd, RelayError> {
+    #[derive(Deserialize)]
+    struct First {
+        n: u64,
+        prev: String,
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| RelayError::file(path, error))?;
+    let first = text.lines().next().and_then(|line| serde_json::from_str::<First>(line).ok());
+    let Some(First { n, prev }) = first else { return Ok(ChainEnd::NONE) };
+    let hash: lastmile_model::ChangeHash =
+        prev.parse().map_err(|_| RelayError::Chain { path: path.to_owned(), line: n })?;
+    Ok(ChainEnd { lines: n.saturating_sub(1), hash: hash.0 })
+}
+
+/// Reads every month that is there and checks the chain; returns the entries and where it ends.
+///
+/// # Errors
+/// [`RelayError::Chain`] naming the file and the first line that does not fit.
+pub fn read_audit(folder: &Path) -> Result<(Vec<AuditEntry>, ChainEnd), RelayError> {
+    let folder = folder.join(FOLDER);
+    let months = months(&folder)?;
+    let mut end = match months.first() {
+        Some(first) => beginning(&file_of(&folder, first))?,
+        None => ChainEnd::NONE,
+    };
+    let mut entries = Vec::new();
+    for month in months {
+        let found = read::<AuditEntry>(&file_of(&folder, &month), end)?;
+        end = found.entries.last().map_or(end, |(_, end)| *end);
+        entries.extend(found.entries.into_iter().map(|(entry, _)| entry));
+    }
+    Ok((entries, end))
+}
+
+/// Checks the audit log of a folder against what its database remembers; says what is wrong, if anything is.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn check_audit(folder: &Path, remembered: Option<&[u8]>) -> Result<Option<String>, RelayError> {
+    let remembered = remembered.and_then(ChainEnd::from_bytes).unwrap_or(ChainEnd::NONE);
+    match read_audit(folder) {
+        Ok((_, end)) if end.lines < remembered.lines => Ok(Some(format!(
+            "the audit log ends after line {}; the database knows of line {}",
+            end.lines, remembered.lines
+        ))),
+        Ok((_, end)) if end.lines == remembered.lines && end.hash != remembered.hash => {
+            Ok(Some(format!("line {} of the audit log is another than the database knows", end.lines)))
+        }
+        Ok(_) => Ok(None),
+        Err(error @ RelayError::Chain { .. }) => Ok(Some(error.to_string())),
+        Err(error) => Err(error),
+    }
+}
+
+/// The setting under which a database remembers where its audit log ended.
+#[must_use]
+pub const fn audit_setting() -> &'static str {
+    KEY
+}
+
+impl Audit {
+    /// Opens the audit log of a relay's folder at this month.
+    ///
+    /// # Errors
+    /// When it cannot be written or does not hold together.
+    pub fn open(folder: &Path, now_ms: i64) -> Result<Self, RelayError> {
+        let (_, end) = read_audit(folder)?;
+        let folder = folder.join(FOLDER);
+        std::fs::create_dir_all(&folder).map_err(|error| RelayError::file(&folder, error))?;
+        // A clock that was put back goes on in the month that was begun.
+        let month = months(&folder)?.pop().map_or_else(|| month_of(now_ms), |last| last.max(month_of(now_ms)));
+        Self::at(folder, month, end)
+    }
+
+    fn at(folder: PathBuf, month: String, end: ChainEnd) -> Result<Self, RelayError> {
+        let path = file_of(&folder, &month);
+        let start =
+            if path.exists() && path.metadata().is_ok_and(|meta| meta.len() > 0) { beginning(&path)? } else { end };
+        let (file, _) = ChainedFile::open::<AuditEntry>(&path, start)?;
+        Ok(Self { folder, month, file })
+    }
+
+    /// Appends a line, flushed when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn append(&mut self, entry: &AuditEntry) -> Result<ChainEnd, RelayError> {
+        let month = month_of(entry.at_ms);
+        if month > self.month {
+            *self = Self::at(self.folder.clone(), month, self.file.end())?;
+        }
+        self.file.append(std::slice::from_ref(entry))
+    }
+}
+
+impl Central {
+    /// Notes something in the audit log. What must not happen unseen is noted before it is answered.
+    ///
+    /// # Errors
+    /// When the log cannot be written: then nothing may be shown.
+    pub fn audit(
+        &mut self,
+        who: &str,
+        what: &str,
+        about: Vec<String>,
+        count: Option<u64>,
+        outcome: &str,
+    ) -> Result<(), RelayError> {
+        let at_ms = self.now_ms();
+        let Some(audit) = &mut self.audit else { return Ok(()) };
+        let entry =
+            AuditEntry { at_ms, who: who.to_owned(), what: what.to_owned(), about, count, outcome: outcome.to_owned() };
+        let end = audit.append(&entry)?;
+        self.store.remember(KEY, &end.to_bytes())?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY_MS: i64 = 86_400_000;
+
+    fn entry(at_ms: i64) -> AuditEntry {
+        AuditEntry {
+            at_ms,
+            who: "office".to_owned(),
+            what: "status".to_owned(),
+            about: Vec::new(),
+            count: None,
+            outcome: "done".to_owned(),
+        }
+    }
+
+    #[test]
+    fn months_are_one_chain_and_old_ones_may_go() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let mut audit = Audit::open(folder.path(), 0).unwrap();
+        let mut end = ChainEnd::NONE;
+        for day in [0, 1, 31, 32, 59, 20] {
+            end = audit.append(&entry(day * DAY_MS)).unwrap();
+        }
+        drop(audit);
+        assert_eq!(months(&folder.path().join(FOLDER)).unwrap(), ["1970-01", "1970-02", "1970-03"]);
+        let (entries, read) = read_audit(folder.path()).unwrap();
+        assert_eq!((entries.len(), read, end.lines), (6, end, 6));
+        assert_eq!(check_audit(folder.path(), Some(&end.to_bytes())).unwrap(), None);
+        std::fs::remove_file(folder.path().join(FOLDER).join("1970-01.jsonl")).unwrap();
+        assert_eq!(read_audit(folder.path()).unwrap().1, end, "what is left still leads to the end");
+        let mut audit = Audit::open(folder.path(), 0).unwrap();
+        assert_eq!(audit.append(&entry(60 * DAY_MS)).unwrap().lines, 7);
+    }
+
+    #[test]
+    fn lines_that_are_altered_or_gone_are_missed() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let mut audit = Audit::open(folder.path(), 0).unwrap();
+        let mut end = ChainEnd::NONE;
+        for _ in 0..3 {
+            end = audit.append(&entry(0)).unwrap();
+        }
+        drop(audit);
+        let path = folder.path().join(FOLDER).join("1970-01.jsonl");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        std::fs::write(&path, format!("{}\n{}\n", lines[0], lines[1])).unwrap();
+        let found = check_audit(folder.path(), Some(&end.to_bytes())).unwrap();
+        assert!(found.unwrap().contains("after line 2"));
+        std::fs::write(&path, text.replacen("office", "nobody", 1)).unwrap();
+        let found = check_audit(folder.path(), Some(&end.to_bytes())).unwrap();
+        assert!(found.unwrap().contains("line 2"), "the line after the altered one does not fit");
+        std::fs::write(&path, text.replace("\"status\",\"outcome\":\"done\"}\n", "\"status\",\"outcome\":\"dome\"}\n"))
+            .unwrap();
+        assert!(check_audit(folder.path(), Some(&end.to_bytes())).unwrap().is_some());
+    }
+}

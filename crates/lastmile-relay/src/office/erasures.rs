@@ -1,0 +1,178 @@
+//! Erasing what records say of people, and keeping what counts need.
+
+use std::collections::BTreeSet;
+
+use lastmile_crdt::Edit;
+use lastmile_model::{RecordId, RecordType, Scope, Value, derive, keys};
+use lastmile_store::query::{Query, Test};
+use lastmile_store::storage::Cell;
+use lastmile_store::{Erasure, FullRecord};
+use uuid::Uuid;
+
+use super::note_of;
+use crate::central::Central;
+use crate::register::Registered;
+use crate::{OfficeAnswer, OfficeError, RelayError};
+
+/// Parts of an event that an erasure says again: what it was, and when. Who acted and why may name people.
+const KEPT_PARTS: [&str; 4] = ["kind", "on", "at", "move"];
+
+/// The most changes that one commit of an order names.
+const NAMED: usize = 200;
+
+impl Central {
+    /// Erases a record wherever it stands, and with a person the check-ins that say where the person lives.
+    pub(super) fn erase(
+        &mut self,
+        record_type: Option<&str>,
+        id: Uuid,
+        reason: &str,
+    ) -> Result<OfficeAnswer, RelayError> {
+        let record_type = match record_type {
+            Some(name) => name.to_owned(),
+            None => "person".to_owned(),
+        };
+        let known = self.catalogue.get(&record_type).filter(|(_, known)| !known.office_only);
+        if known.is_none() {
+            let types =
+                self.catalogue.types().iter().filter(|known| !known.office_only).map(|known| known.name.as_str());
+            return Err(OfficeError::BadType { name: record_type, known: types.collect::<Vec<_>>().join(", ") }.into());
+        }
+        let mut parts: BTreeSet<(Scope, String, RecordId)> = BTreeSet::new();
+        let places = self.places_of(&record_type, RecordId(id))?;
+        parts.extend(places.into_iter().map(|scope| (scope, record_type.clone(), RecordId(id))));
+        if record_type == "person" {
+            parts.extend(
+                self.check_ins_of(RecordId(id))?.into_iter().map(|(scope, of)| (scope, "check_in".to_owned(), of)),
+            );
+        }
+        if parts.is_empty() {
+            return Err(OfficeError::NotFound { what: record_type, id }.into());
+        }
+        let at_ms = self.now_ms();
+        let registered: Vec<Registered> = parts
+            .iter()
+            .map(|(scope, record_type, record)| Registered::Erased {
+                at_ms,
+                scope: scope.to_string(),
+                record_type: record_type.clone(),
+                record: record.0,
+            })
+            .collect();
+        self.register(&registered)?;
+        for (scope, record_type, record) in &parts {
+            self.erase_in(scope, record_type, record.0, reason)?;
+        }
+        self.note_register()?;
+        tracing::info!(parts = parts.len(), "a record was erased");
+        let records =
+            parts.iter().map(|(scope, record_type, record)| (scope.to_string(), record_type.clone(), record.0));
+        Ok(OfficeAnswer::Erased { records: records.collect() })
+    }
+
+    fn check_ins_of(&mut self, person: RecordId) -> Result<Vec<(Scope, RecordId)>, RelayError> {
+        let scopes = self.scope_map()?;
+        let query = Query::new(self.reader.type_no("check_in")?, &[]).filter(
+            "person",
+            Test::Is,
+            Cell::Blob(person.as_bytes().to_vec().into()),
+        );
+        let rows = self.reader.rows(&query)?;
+        Ok(rows.into_iter().filter_map(|row| Some((scopes.get(&row.scope)?.clone(), row.id))).collect())
+    }
+
+    /// Erases a record in one scope and writes the order for everybody who holds it. Repeating it is harmless.
+    pub(crate) fn erase_in(
+        &mut self,
+        scope: &Scope,
+        record_type: &str,
+        record: Uuid,
+        reason: &str,
+    ) -> Result<(), RelayError> {
+        self.hold(scope)?;
+        let id = RecordId(record);
+        let catalogue = std::sync::Arc::clone(&self.catalogue);
+        let Some((_, known)) = catalogue.get(record_type) else { return Ok(()) };
+        let kept = match self.reader.record(record_type, id, Some(scope)) {
+            Ok(full) => kept_of(known, &full),
+            Err(lastmile_store::StoreError::NoRecord { .. }) => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        // What an interrupted erasure said anew already is not named a second time.
+        let order = derive::record_id("erasure", &[&Value::Bytes(id.as_bytes().to_vec())])
+            .ok_or_else(|| OfficeError::Failed { text: "the order's id cannot be derived".to_owned() })?;
+        let type_no = self.reader.type_no("erasure")?;
+        let held = self.store.hold_scope(scope)?;
+        if self.reader.heads(type_no, order)?.iter().any(|(of, _)| *of == held) {
+            return Ok(());
+        }
+        let changes = self.store.office_changes(scope, record_type, id)?;
+        let mut edits = vec![
+            Edit::set("record", Value::Bytes(id.as_bytes().to_vec())),
+            Edit::set("record_type", record_type),
+            Edit::set("since", Value::Timestamp(self.now_ms())),
+        ];
+        if !reason.is_empty() {
+            edits.push(Edit::set("reason", reason));
+        }
+        let mut named = changes.iter().map(|hash| Edit::set(keys::element("changes", &hash.to_string()), true));
+        edits.extend(named.by_ref().take(NAMED));
+        let note = note_of("erase", reason);
+        let mut commits = Vec::new();
+        let first = self.edit("erasure", order, true, edits)?;
+        let mut of_first = vec![first];
+        if !kept.is_empty() {
+            of_first.push(self.edit(record_type, id, true, kept)?);
+        }
+        commits.push(self.commit(scope, &note, of_first));
+        loop {
+            let rest: Vec<Edit> = named.by_ref().take(NAMED).collect();
+            if rest.is_empty() {
+                break;
+            }
+            let edit = self.edit("erasure", order, false, rest)?;
+            commits.push(self.commit(scope, &note, vec![edit]));
+        }
+        let erasure = Erasure { record: id, changes: changes.clone() };
+        let scrubbed = self.store.publish_erasing(&self.keys.office, scope, &[erasure], &commits)?;
+        self.scrub_due |= !scrubbed.clean;
+        Ok(())
+    }
+
+    /// Tries again to leave nothing of what was erased in the files, where a reader stood in the way.
+    pub fn scrub_again(&mut self) -> Result<(), RelayError> {
+        if self.scrub_due {
+            self.scrub_due = !self.store.scrub()?;
+        }
+        Ok(())
+    }
+}
+
+/// What is said again of a record that is erased: the fields that its type keeps, those that make its id, and of kept events what they
+/// were and when.
+fn kept_of(record_type: &RecordType, record: &FullRecord) -> Vec<Edit> {
+    let derived: &[String] = match &record_type.id_rule {
+        lastmile_model::IdRule::Derived { fields } => fields,
+        lastmile_model::IdRule::Random => &[],
+    };
+    let is_kept = |name: &str| {
+        let kept = record_type.kept_on_erasure.iter().chain(derived).any(|kept| kept == name);
+        kept && record_type.field(name).is_some_and(|(_, field)| !field.common)
+    };
+    let values = record.values.iter().filter(|(name, _)| is_kept(name));
+    let mut edits: Vec<Edit> = values.map(|(name, value)| Edit::set(name.as_str(), value.clone())).collect();
+    for (field, elements) in record.sets.iter().filter(|(name, _)| is_kept(name)) {
+        edits.extend(elements.iter().map(|element| Edit::set(keys::element(field, element), true)));
+    }
+    for event in &record.events {
+        let kind = event.parts.get("kind").and_then(Value::as_str).unwrap_or_default();
+        if !record_type.event(kind).is_some_and(|(field, _)| is_kept(&field.name)) {
+            continue;
+        }
+        // Where a move led to is a place, and its state hangs on it.
+        let says = |part: &str| KEPT_PARTS.contains(&part) || (part == "to" && kind == "move_out");
+        let parts = event.parts.iter().filter(|(part, _)| says(part));
+        edits.extend(parts.map(|(part, value)| Edit::set(keys::event(event.id, part), value.clone())));
+    }
+    edits
+}

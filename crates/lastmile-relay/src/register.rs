@@ -1,0 +1,141 @@
+//! The register of revocations and erasures: a file that only grows, kept outside the database.
+//!
+//! A database that is put back from an older copy has forgotten who was revoked and what was erased since. The register has not: it is
+//! written before the database, and replayed before the relay serves anything. Repeating an entry does no harm.
+
+use std::path::{Path, PathBuf};
+
+use lastmile_log::Certificate;
+use lastmile_model::{AuthorId, ChainHash, Scope};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::RelayError;
+use crate::central::Central;
+use crate::chained::{ChainEnd, ChainedFile};
+
+/// The setting that keeps where the register ended when the database last knew.
+const KEY: &str = "relay.register";
+
+/// The file's name where none is given.
+pub(crate) const FILE: &str = "register.jsonl";
+
+/// One entry. It names ids and places, never what was erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Registered {
+    /// An author is accepted no further in a scope.
+    Revoked {
+        /// When, in milliseconds since 1970.
+        at_ms: i64,
+        /// The author.
+        author: String,
+        /// The scope.
+        scope: String,
+        /// The last commit that is accepted.
+        through: u64,
+        /// Its chain hash.
+        chain: String,
+    },
+    /// A device's certificate ended with its revocation.
+    Ended {
+        /// When, in milliseconds since 1970.
+        at_ms: i64,
+        /// The certificate that says so, in hexadecimal digits.
+        certificate: String,
+    },
+    /// A record was erased in a scope.
+    Erased {
+        /// When, in milliseconds since 1970.
+        at_ms: i64,
+        /// The scope.
+        scope: String,
+        /// The record's type.
+        record_type: String,
+        /// The record.
+        record: Uuid,
+    },
+}
+
+/// The open register.
+#[derive(Debug)]
+pub(crate) struct Register {
+    file: ChainedFile,
+    entries: Vec<(Registered, ChainEnd)>,
+}
+
+impl Register {
+    /// Opens the register of a folder, or of the place named for it.
+    ///
+    /// # Errors
+    /// When it cannot be written, does not hold together, or is shorter than the database knows.
+    pub fn open(folder: &Path, named: Option<&PathBuf>, known: Option<&[u8]>) -> Result<Self, RelayError> {
+        let path = named.cloned().unwrap_or_else(|| folder.join(FILE));
+        let (file, entries) = ChainedFile::open(&path, ChainEnd::NONE)?;
+        let known = known.and_then(ChainEnd::from_bytes).unwrap_or(ChainEnd::NONE);
+        let met = known == ChainEnd::NONE || entries.iter().any(|(_, end)| *end == known);
+        if met { Ok(Self { file, entries }) } else { Err(RelayError::RegisterShort { path, lines: known.lines }) }
+    }
+}
+
+impl Central {
+    /// Writes entries into the register, flushed when this returns. What they say is done in the database right after; where that is
+    /// interrupted, the next start does it.
+    pub fn register(&mut self, entries: &[Registered]) -> Result<ChainEnd, RelayError> {
+        match &mut self.register {
+            Some(register) => register.file.append(entries),
+            None => Ok(ChainEnd::NONE),
+        }
+    }
+
+    /// Notes in the database how far the register was carried out.
+    pub fn note_register(&mut self) -> Result<(), RelayError> {
+        if let Some(register) = &self.register {
+            let end = register.file.end().to_bytes();
+            self.store.set_setting(KEY, &end)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the register and carries out what the database does not know of.
+    pub fn replay_register(&mut self, folder: &Path, named: Option<&PathBuf>) -> Result<(), RelayError> {
+        let known = self.store.setting(KEY)?;
+        let register = Register::open(folder, named, known.as_deref())?;
+        let known = known.as_deref().and_then(ChainEnd::from_bytes).unwrap_or(ChainEnd::NONE);
+        let new = register.entries.iter().filter(|(_, end)| end.lines > known.lines);
+        let new: Vec<Registered> = new.map(|(entry, _)| entry.clone()).collect();
+        self.register = Some(Register { file: register.file, entries: Vec::new() });
+        if new.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(entries = new.len(), "the register knows of more than the database; it is carried out again");
+        for entry in new {
+            self.carry_out(&entry)?;
+        }
+        self.note_register()
+    }
+
+    fn carry_out(&mut self, entry: &Registered) -> Result<(), RelayError> {
+        match entry {
+            Registered::Revoked { author, scope, through, chain, .. } => {
+                let (Ok(author), Ok(scope), Ok(chain)) =
+                    (author.parse::<AuthorId>(), scope.parse::<Scope>(), chain.parse::<ChainHash>())
+                else {
+                    return Ok(());
+                };
+                self.write_revocation(&scope, author, (*through, chain), "")
+            }
+            Registered::Ended { certificate, .. } => {
+                let bytes = crate::enrol::from_hex(certificate).unwrap_or_default();
+                match Certificate::decode(&bytes) {
+                    Ok(certificate) => Ok(self.store.add_certificates(&[certificate])?),
+                    Err(_) => Ok(()),
+                }
+            }
+            Registered::Erased { scope, record_type, record, .. } => match scope.parse::<Scope>() {
+                Ok(scope) => self.erase_in(&scope, record_type, *record, ""),
+                Err(_) => Ok(()),
+            },
+        }
+    }
+}
