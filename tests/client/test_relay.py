@@ -257,7 +257,9 @@ class Refusals(Served):
             status, error = self.refusal(self.relay, self.request(self.relay, self.hello(), skew=skew))
             self.assertEqual((status, error.code), (401, 12))
             self.assertLess(abs(int(error.arguments[0]) - now()), 5_000)
-        self.assertEqual(ask(self.relay.url, "/v1/sync", self.request(self.relay, self.hello(), skew=-9 * 60_000))[0], 200)
+        self.assertEqual(
+            ask(self.relay.url, "/v1/sync", self.request(self.relay, self.hello(), skew=-9 * 60_000))[0], 200
+        )
         # Signing with the receiver's time goes on in spite of a wrong clock.
         self.replica.now = lambda: now() - 86_400_000
         self.assertTrue(self.relay.sync().settled)
@@ -272,7 +274,10 @@ class Refusals(Served):
 
     def test_unknown_author(self):
         stranger = Key(self.replica.key.deployment)
-        relay = Relay(self.relay.url, type(self.replica)(stranger, self.replica.trust, self.replica.scopes, self.replica.epoch, now))
+        relay = Relay(
+            self.relay.url,
+            type(self.replica)(stranger, self.replica.trust, self.replica.scopes, self.replica.epoch, now),
+        )
         status, error = self.refusal(relay, self.request(relay, relay.replica.hello(relay.replica.scopes)))
         self.assertEqual((status, error.code, error.arguments), (401, 9, [stranger.author.hex()]))
 
@@ -291,7 +296,7 @@ class Refusals(Served):
         hello = self.hello()
         hello.versions = (2, 3)
         status, error = self.refusal(self.relay, self.request(self.relay, hello))
-        self.assertEqual((status, error.code), (400, 1))
+        self.assertEqual((status, error.code, error.arguments), (400, 1, ["1", "1"]))
         hello.versions = (1, 3)
         self.assertEqual(ask(self.relay.url, "/v1/sync", self.request(self.relay, hello))[0], 200)
 
@@ -299,13 +304,15 @@ class Refusals(Served):
         """A frame that may be skipped is; another of an unknown type is not; what is no frame is refused."""
         request = self.request(self.relay, self.hello(), frames.Unknown(0xF0, b"future"))
         self.assertEqual(ask(self.relay.url, "/v1/sync", request)[0], 200)
-        body = frames.write(self.hello()) + bytes.fromhex("08700066757475726504") [:-1]
+        body = frames.write(self.hello()) + bytes.fromhex("08700066757475726504")[:-1]
         body += frames.write(frames.End(False, False, 0))
         request = signed(self.replica.key, self.replica.epoch, body, now())
         status, error = self.refusal(self.relay, request)
         self.assertEqual((status, error.code, error.arguments), (400, 5, ["112", "1"]))
         self.assertEqual(self.refusal(self.relay, b"no frames at all")[1].code, 10)
-        status, error = self.refusal(self.relay, signed(self.replica.key, self.replica.epoch, body.replace(b"\x01\x00", b"\x01\x02", 1), now()))
+        status, error = self.refusal(
+            self.relay, signed(self.replica.key, self.replica.epoch, body.replace(b"\x01\x00", b"\x01\x02", 1), now())
+        )
         self.assertEqual((status, error.code), (400, 3))
 
     def test_scope_refused(self):
@@ -328,16 +335,31 @@ class Refusals(Served):
         certificates, batch = session.next_batch()
         forged = frames.Batch(COMMUNITY, batch.author, [Seal(1, batch.seals[0].hash, bytes(64))], batch.packed)
         answer = self.answer(self.hello(), forged)
-        self.assertIn((COMMUNITY, batch.author, 0), [(f.scope, f.segment.author, f.after) for f in answer if isinstance(f, frames.Want)])
+        self.assertIn(
+            (COMMUNITY, batch.author, 0),
+            [(f.scope, f.segment.author, f.after) for f in answer if isinstance(f, frames.Want)],
+        )
         self.assertEqual([frame for frame in answer if isinstance(frame, frames.Receipts)], [])
         commit = next(iter(log))
         data, commit.changes[0].data = commit.changes[0].data, None
         stub = frames.Batch(COMMUNITY, batch.author, batch.seals, batches.pack([commit]))
         refused = [frame for frame in self.answer(self.hello(), stub) if isinstance(frame, frames.Error)]
-        self.assertEqual([(error.code, error.arguments) for error in refused], [(106, [str(COMMUNITY), batch.author.hex()])])
+        self.assertEqual(
+            [(error.code, error.arguments) for error in refused], [(106, [str(COMMUNITY), batch.author.hex()])]
+        )
         commit.changes[0].data = data
         self.assertTrue(self.relay.sync().settled)
         self.assertEqual(self.replica.receipted(COMMUNITY), 1)
+
+    def test_a_batch_of_a_scope_not_named(self):
+        activity(self.relay)
+        session = Session(self.replica)
+        session.held[COMMUNITY] = []
+        self.replica.seal()
+        session.plan(COMMUNITY)
+        hello = self.replica.hello([Scope(2, "4301")])
+        status, error = self.refusal(self.relay, self.request(self.relay, hello, *session.next_batch()))
+        self.assertEqual((status, error.code), (400, 6))
 
     def answer(self, *said) -> list:
         return frames.read_frames(post(self.relay.url, "/v1/sync", self.request(self.relay, *said)))
@@ -351,6 +373,10 @@ class Refusals(Served):
         with self.assertRaises(Refused) as refused:
             enrol(invite, Key(invite.deployment), "two", now)
         self.assertEqual(refused.exception.code, 15)
+        request = signed(key, bytes(16), frames.write(frames.Enrol(invite.token, key.public, "one")), now())
+        answers = [ask(invite.url, "/v1/enrol", request) for _ in range(2)]
+        self.assertEqual([status for status, _ in answers], [200, 401])
+        self.assertEqual(frames.read_frames(answers[1][1])[0].code, 13)
         invite.token = bytes(16)
         with self.assertRaises(Refused) as refused:
             enrol(invite, key, "one", now)
@@ -378,7 +404,10 @@ class WithRustDevices(Served):
         self.assertEqual((their_person["name"], their_person["status"]), ("李四", "active"))
 
         rust.sync()
-        listed = {row["id"]: row for row in rust.script({"do": "list", "type": "activity", "columns": ["title", "beneficiaries"]})[0]}
+        listed = {
+            row["id"]: row
+            for row in rust.script({"do": "list", "type": "activity", "columns": ["title", "beneficiaries"]})[0]
+        }
         self.assertEqual(listed[uuid(mine)]["title"], "清洁日")
         self.assertEqual(listed[uuid(mine)]["beneficiaries"], 20)
         persons = rust.script({"do": "list", "type": "person", "columns": ["name"]})[0]
@@ -390,7 +419,9 @@ class WithRustDevices(Served):
         rust.sync()
         relay.sync()
         self.assertEqual(document(relay, "activity", mine).values()["title"], "清洁周")
-        listed = {row["id"]: row for row in rust.script({"do": "list", "type": "activity", "columns": ["beneficiaries"]})[0]}
+        listed = {
+            row["id"]: row for row in rust.script({"do": "list", "type": "activity", "columns": ["beneficiaries"]})[0]
+        }
         self.assertEqual(listed[uuid(theirs)]["beneficiaries"], 31)
         self.assert_idle(relay)
         held = json.loads(self.process.run("inspect", "--dir", str(rust.path), "--json"))["held"]
