@@ -30,7 +30,9 @@ def binary() -> str:
     for path in [Path(named)] if named else built:
         if path.is_file():
             return str(path)
-    raise SystemExit("tests/client: no binary; build it with `cargo build -p lastmile-cli` or name it in LASTMILE_BINARY")
+    raise SystemExit(
+        "tests/client: no binary; build it with `cargo build -p lastmile-cli` or name it in LASTMILE_BINARY"
+    )
 
 
 class RelayProcess:

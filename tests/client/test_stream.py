@@ -5,13 +5,13 @@ import socket
 import threading
 import unittest
 
-from lastmile import frames
+from lastmile import batches, frames
 from lastmile.certificates import OFFICE, ROOT, Certificate, Trust
 from lastmile.primitives import community
 from lastmile.records import Document, event, first_change, uuid7
 from lastmile.replica import Replica
 from lastmile.session import Refused
-from lastmile.signatures import Key
+from lastmile.signatures import Key, Seal
 from lastmile.stream import Stream
 from relay_process import PLACE, now
 
@@ -159,10 +159,12 @@ class Streams(unittest.TestCase):
         for _ in range(400):
             activity(self.one, note=os.urandom(600).hex())
         hello = self.other.hello
+
         def little(scopes, challenge=None):
             said = hello(scopes, challenge)
             said.credit = 50_000
             return said
+
         self.other.hello = little
         streams = Stream(self.one), Stream(self.other)
         carry(*streams)
@@ -187,9 +189,13 @@ class Streams(unittest.TestCase):
                     streams = Stream(pair[0]), Stream(pair[1])
                     carry(*streams)
                     self.assert_same(*streams)
-                starts = [(e.segment.start, e.seq) for e in fourth.vector(COMMUNITY) if e.segment.author == one.key.author]
+                starts = [
+                    (e.segment.start, e.seq) for e in fourth.vector(COMMUNITY) if e.segment.author == one.key.author
+                ]
                 trunk = [(0, shared)] if shared else []
-                self.assertEqual(sorted(starts), sorted([*trunk, (shared + 1, shared + ours), (shared + 1, shared + theirs)]))
+                self.assertEqual(
+                    sorted(starts), sorted([*trunk, (shared + 1, shared + ours), (shared + 1, shared + theirs)])
+                )
                 self.assertTrue(one.cloned)
 
     def test_two_copies_at_once(self):
@@ -208,6 +214,29 @@ class Streams(unittest.TestCase):
         self.assert_same(*streams)
         starts = sorted((e.segment.start, e.seq) for e in self.one.vector(COMMUNITY))
         self.assertEqual(starts, [(0, 100), (101, 103), (101, 103)])
+
+    def test_seals(self):
+        """A valid seal among others counts; without one the log is asked for again, once; a later one lets it wait."""
+        for _ in range(4):
+            activity(self.one)
+        log = self.one.log(COMMUNITY, self.one.key.author)
+        commits = list(log.commits.values())
+        good, first = (self.one.key.seal(COMMUNITY, commit.seq, commit.hash) for commit in (commits[3], commits[0]))
+        forged, elsewhere = Seal(4, good.hash, bytes(64)), self.one.key.seal(COMMUNITY, 4, bytes(32))
+        target = self.deployment.device()
+        target.trust.add(self.one.trust.chain(self.one.key.author))
+
+        def take(run, *seals):
+            packed = batches.pack(run)
+            return target.take_batch(frames.Batch(COMMUNITY, self.one.key.author, list(seals), packed))
+
+        self.assertIsInstance(take(commits, forged).answers[0], frames.Want)
+        self.assertEqual(take(commits, elsewhere).answers[0].code, 103)
+        self.assertEqual(target.vector(COMMUNITY), [])
+        self.assertEqual(take(commits[:2], good).new, 2)
+        self.assertEqual((target.vector(COMMUNITY), target.pending(COMMUNITY)[0].seq), ([], 2))
+        self.assertEqual(take(commits[2:], forged, good, first).new, 2)
+        self.assertEqual((target.vector(COMMUNITY)[0].seq, target.pending(COMMUNITY)), (4, []))
 
     def test_strangers(self):
         """A device of another deployment, one without a certificate, and one that signs with another key."""

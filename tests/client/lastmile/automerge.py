@@ -1,4 +1,4 @@
-"""Automerge change chunks, by hand, from the public binary format: flat documents of scalars, which is all that records are."""
+"""Automerge change chunks by hand, from the public binary format: flat documents of scalars are all that records need."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def read_sleb(reader: Reader) -> int:
 
 
 def rle(values: Iterable[Any], encode) -> bytes:
-    """Run lengths: a positive count repeats one value, a negative one precedes so many single ones, 0 precedes a count of nulls."""
+    """Run lengths: a positive count repeats a value, a negative one precedes single values, 0 a count of nulls."""
     runs: list[list[Any]] = []
     for value in values:
         if runs and runs[-1][0] == value:

@@ -65,5 +65,3 @@ class Commit:
 
     def size(self) -> int:
         return len(self.hashed()) - 16 + sum(len(change.data or b"") for change in self.changes)
-
-

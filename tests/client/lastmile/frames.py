@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from .batches import deflate, inflate
-from .primitives import FormatError, Reader, Scope, check, listed, read_all, sized, text, uvarint
+from .primitives import Reader, Scope, check, listed, read_all, sized, text, uvarint
 from .signatures import Receipt, Seal
 from .vectors import Entry, Segment, Vector, encode_vector, take_vector
 
@@ -250,7 +250,21 @@ class Unknown:
 
 KNOWN: dict[int, Callable[[Reader], Any]] = {
     kind.type: kind.read  # type: ignore[attr-defined]
-    for kind in (Hello, VectorFrame, Batch, Receipts, Certificates, Positions, Want, Credit, Error, End, Auth, Enrol, Enrolled)
+    for kind in (
+        Hello,
+        VectorFrame,
+        Batch,
+        Receipts,
+        Certificates,
+        Positions,
+        Want,
+        Credit,
+        Error,
+        End,
+        Auth,
+        Enrol,
+        Enrolled,
+    )
 }
 
 

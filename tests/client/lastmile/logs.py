@@ -44,7 +44,7 @@ class Log:
         return len(new)
 
     def seal(self, seal: Seal) -> None:
-        """Takes a seal that verified; it counts as soon as the commit is here that it names."""
+        """Takes a seal that verified, over a commit that is here."""
         self.seals[seal.hash] = seal
         self._cover()
 

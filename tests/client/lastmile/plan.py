@@ -33,7 +33,9 @@ def plan(mine: Vector, theirs: Vector, logs: dict[bytes, Log], offices: set[byte
         ours = [entry for entry in mine if entry.segment.author == author]
         others = [entry for entry in theirs if entry.segment.author == author]
         if not others:
-            out.sends += [Send(author, entry.hash, 0 if entry.segment.start == 0 else entry.segment.start - 1) for entry in ours]
+            out.sends += [
+                Send(author, entry.hash, 0 if entry.segment.start == 0 else entry.segment.start - 1) for entry in ours
+            ]
         elif not ours:
             out.lacking = True
         else:

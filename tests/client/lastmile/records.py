@@ -75,7 +75,9 @@ class Document:
     def _apply(self, change: Change) -> None:
         body = decode(change.data or b"")
         said = body.deps, body.seq, body.start_op, len(body.operations)
-        check(said == (change.deps, change.actor_seq, change.start_op, change.count), "the commit claims something else")
+        check(
+            said == (change.deps, change.actor_seq, change.start_op, change.count), "the commit claims something else"
+        )
         for offset, op in enumerate(body.operations):
             held = self.keys.setdefault(op.key, {})
             for pred in op.preds:

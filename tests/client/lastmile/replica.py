@@ -11,7 +11,7 @@ from .certificates import Trust
 from .commits import Change, Commit, body_hash
 from .logs import MOST_PENDING_BYTES, Log
 from .primitives import ZERO_HASH, FormatError, Scope
-from .signatures import Key, Receipt
+from .signatures import Key, Receipt, Seal
 from .vectors import Entry, Segment, Vector, digest
 
 AUTHOR_UNKNOWN, BAD_SEAL, OVER_QUOTA, TOO_MANY_BRANCHES, BATCH_REFUSED = 102, 103, 104, 105, 106
@@ -143,25 +143,27 @@ class Replica:
             if commits[0].seq - 1 > log.highest():
                 return Taken(0, [self.want(scope, log)])
             return Taken(0, [frames.Positions(scope, author, log.positions())])
-        here = {commit.seq: commit.hash for commit in commits}
-        for seal in batch.seals:
-            if here.get(seal.seq, seal.hash) != seal.hash or not seal.verifies(self.key.deployment, scope, author, public):
-                log.drop_pending()
-                log.bad_seals += 1
-                return Taken(0, [self.want(scope, log)]) if log.bad_seals == 1 else error(BAD_SEAL)
-        return self._append(log, batch, commits)
+        verified = [seal for seal in batch.seals if seal.verifies(self.key.deployment, scope, author, public)]
+        here = {(commit.seq, commit.hash) for commit in commits}
+        standing = max((seal for seal in verified if (seal.seq, seal.hash) in here), key=lambda s: s.seq, default=None)
+        later = [seal for seal in verified if seal.seq > commits[-1].seq]
+        if standing is None and len(later) < len(batch.seals):
+            log.drop_pending()
+            log.bad_seals += 1
+            return Taken(0, [self.want(scope, log)]) if log.bad_seals == 1 else error(BAD_SEAL)
+        return self._append(scope, log, commits, standing)
 
-    def _append(self, log: Log, batch: frames.Batch, commits: list[Commit]) -> Taken:
-        places = [str(batch.scope), log.author.hex()]
+    def _append(self, scope: Scope, log: Log, commits: list[Commit], seal: Seal | None) -> Taken:
+        places = [str(scope), log.author.hex()]
         parts = any(commit.hash not in log.commits and log.children.get(commit.previous) for commit in commits)
         if parts and len(log.entries()) > MOST_BRANCHES:
             return Taken(0, [frames.Error(TOO_MANY_BRANCHES, 0, places)])
-        if not batch.seals and sum(commit.size() for commit in [*log.pending(), *commits]) > MOST_PENDING_BYTES:
+        if seal is None and sum(commit.size() for commit in [*log.pending(), *commits]) > MOST_PENDING_BYTES:
             return Taken(0, [frames.Error(OVER_QUOTA, 0, places)])
         new = log.add(commits)
         if new and log.author == self.key.author:
             self.cloned = True
-        for seal in batch.seals:
+        if seal:
             log.seal(seal)
         self.clock = max([self.clock] + [c.clock for c in commits if c.clock >> 16 <= self.now() + 600_000])
         return Taken(new)

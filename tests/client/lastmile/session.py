@@ -41,7 +41,9 @@ class Session:
         self.peer: frames.Hello | None = None
         # Scopes that both may exchange; what is said of others is passed over.
         self.shared: set[Scope] = set(replica.scopes)
+        # What the other holds as far as is believed here, and what it said itself.
         self.held: dict[Scope, Vector] = {}
+        self.claimed: dict[Scope, Vector] = {}
         self.out: list[Any] = []
         self.sends: list[tuple[Scope, Send]] = []
         self.handled = 0
@@ -65,7 +67,7 @@ class Session:
         elif isinstance(frame, frames.Certificates):
             self.replica.trust.add(frame.certificates)
         elif isinstance(frame, frames.VectorFrame):
-            self.held[frame.scope] = frame.vector
+            self.held[frame.scope] = self.claimed[frame.scope] = frame.vector
             self.plan(frame.scope)
         elif isinstance(frame, frames.Batch):
             taken = self.replica.take_batch(frame)
@@ -117,7 +119,10 @@ class Session:
                 path = log.path(entry.hash, 0)
                 shared = max((c.seq for c in path if (c.seq, c.hash) in said), default=0)
                 self.sends.append((frame.scope, Send(frame.author, entry.hash, shared)))
-        if any(not log.holds(seq, hash) for seq, hash in frame.positions):
+        heads = frame.positions[-1:]
+        if frame.scope in self.claimed:
+            heads = [(e.seq, e.hash) for e in self.claimed[frame.scope] if e.segment.author == frame.author]
+        if any(not log.holds(seq, hash) for seq, hash in heads):
             self._say_positions(frame.scope, frame.author)
 
     def _wanted(self, frame: frames.Want) -> None:

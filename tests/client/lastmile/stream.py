@@ -105,9 +105,7 @@ class Stream:
         key = self.replica.key
         self._say(frames.Certificates(self.replica.trust.chain(key.author)))
         time, hellos = self.replica.now(), (self._hello, whole)
-        message = stream_message(
-            key.deployment, hello.author, key.author, time, hello.challenge, hellos, self.binding
-        )
+        message = stream_message(key.deployment, hello.author, key.author, time, hello.challenge, hellos, self.binding)
         self._say(frames.Auth(time, hello.challenge, key.sign(message)))
 
     def _made_sure(self, auth: frames.Auth) -> None:
