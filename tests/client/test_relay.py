@@ -10,7 +10,7 @@ from lastmile import batches, bundles, frames
 from lastmile.automerge import Instant
 from lastmile.invites import Invite
 from lastmile.primitives import Scope, community
-from lastmile.records import Document, event, first_change, uuid7
+from lastmile.records import Document, derived_id, event, first_change, uuid7
 from lastmile.relay import Cut, Relay, ask, enrol, post, signed
 from lastmile.session import Refused, Session
 from lastmile.signatures import Key, Seal
@@ -23,10 +23,10 @@ ACTIVITY = {
 PERSON = {"name": "张三", "party_status": "01", "kind/member": True, "phone/13800138000": True, "status": "active"}
 
 
-def write(relay: Relay, name: str, values: dict) -> bytes:
+def write(relay: Relay, name: str, values: dict, record: bytes | None = None) -> bytes:
     """Saves a new record in a commit of its own."""
     replica = relay.replica
-    record = uuid7(now())
+    record = record or uuid7(now())
     change = first_change(name, record, PLACE, replica.key.author, now(), values)
     replica.commit(COMMUNITY, [(name, record, change)])
     return record
@@ -45,8 +45,8 @@ def document(relay: Relay, name: str, record: bytes) -> Document:
     return Document(name, [c for log in logs for commit in log for c in commit.changes if c.record == record])
 
 
-def edit(relay: Relay, name: str, record: bytes, **values) -> None:
-    change = document(relay, name, record).edit(relay.replica.key.author, now(), values)
+def edit(relay: Relay, name: str, record: bytes, remove=(), **values) -> None:
+    change = document(relay, name, record).edit(relay.replica.key.author, now(), values, remove)
     relay.replica.commit(COMMUNITY, [(name, record, change)])
 
 
@@ -424,9 +424,57 @@ class WithRustDevices(Served):
         }
         self.assertEqual(listed[uuid(theirs)]["beneficiaries"], 31)
         self.assert_idle(relay)
-        held = json.loads(self.process.run("inspect", "--dir", str(rust.path), "--json"))["held"]
-        self.assertEqual({state: count for state, count in held.items() if count and state != "applied"}, {})
+        self.assertEqual(self.held(rust).keys(), {"applied"})
         self.process.run("check", "--dir", str(rust.path))
+
+    def test_records_that_follow_from_others(self):
+        """Several records in one commit; a derived id meets the other side's, a wrong one shows nothing."""
+        rust, relay = self.process.rust("derived-rust"), self.process.python("derived-python")
+        relay.sync()
+        made, one, two = activity(relay), person(relay), person(relay)
+        author, replica = relay.replica.key.author, relay.replica
+        writes = []
+        for member in (one, two):
+            record = derived_id("participation", [made, member])
+            values = {"activity": made, "person": member, "minutes": 90, "source": "list", "attended": True}
+            writes.append(
+                ("participation", record, first_change("participation", record, PLACE, author, now(), values))
+            )
+        replica.commit(COMMUNITY, writes)
+        relay.sync()
+        rust.sync()
+        listed = rust.script({"do": "list", "type": "participation", "columns": ["person", "minutes"]})[0]
+        self.assertEqual(
+            {row["id"] for row in listed if row["minutes"] == 90}, {uuid(record) for _, record, _ in writes}
+        )
+
+        # Both record the same check-in, and it is one record.
+        values = {"person": one, "community": PLACE, "basis": "residence", **event("register", now())}
+        record = write(relay, "check_in", values, derived_id("check_in", [one, PLACE]))
+        fields = {"person": uuid(one), "community": PLACE, "basis": "residence"}
+        (theirs,) = rust.script({"do": "add", "type": "check_in", "fields": fields, "events": [{"kind": "register"}]})
+        self.assertEqual(theirs["id"], uuid(record))
+        relay.sync()
+        rust.sync()
+        relay.sync()
+        self.assertEqual(len(document(relay, "check_in", record).heads), 2)
+        self.assertEqual(self.held(rust).keys(), {"applied"})
+
+        self.assertEqual(self.tags(rust, made), ["环保"])
+        edit(relay, "activity", made, remove=["tags/环保"])
+        write(relay, "check_in", {**values, "person": two}, uuid7(now()))
+        relay.sync()
+        rust.sync()
+        self.assertEqual(self.tags(rust, made), None)
+        self.assertEqual(self.held(rust)["opaque"], 1)
+
+    def tags(self, rust, record: bytes) -> list | None:
+        listed = rust.script({"do": "list", "type": "activity", "columns": ["tags"]})[0]
+        return next(row["tags"] for row in listed if row["id"] == uuid(record))
+
+    def held(self, rust) -> dict[str, int]:
+        held = json.loads(self.process.run("inspect", "--dir", str(rust.path), "--json"))["held"]
+        return {state: count for state, count in held.items() if count}
 
     def test_a_file_both_ways(self):
         """A bundle of each is taken by the other."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tomllib
+import uuid
 from pathlib import Path
 from typing import Any, Iterable
 
-from .automerge import ChangeBody, Instant, Operation, OpId, decode
+from .automerge import DELETE, ChangeBody, Instant, Operation, OpId, decode
 from .commits import Change
 from .primitives import check
 
 SCHEMA = Path(__file__).parents[3] / "schema" / "records"
 SCHEMA_VERSION = 1
+NAMESPACE = uuid.UUID("731f6f20-6c9b-4fb2-baf8-dcf8a8f79a67")
 
 
 def record_type(name: str) -> dict[str, Any]:
@@ -24,6 +27,22 @@ def uuid7(now: int) -> bytes:
     random[0] = random[0] & 0x0F | 0x70
     random[2] = random[2] & 0x3F | 0x80
     return now.to_bytes(6, "big") + bytes(random)
+
+
+def derived_id(name: str, values: Iterable[Any]) -> bytes:
+    """The id that follows from the fields that the type's `id` names, in that order."""
+    text = name.encode() + b"\0"
+    for value in values:
+        kind, data = 1, value
+        if isinstance(value, str):
+            kind, data = 3, value.encode()
+        elif isinstance(value, int):
+            kind, data = 2, value.to_bytes(8, "big", signed=True)
+        text += bytes([kind]) + len(data).to_bytes(2, "big") + data
+    hashed = bytearray(hashlib.sha1(NAMESPACE.bytes + text).digest()[:16])
+    hashed[6] = hashed[6] & 0x0F | 0x50
+    hashed[8] = hashed[8] & 0x3F | 0x80
+    return bytes(hashed)
 
 
 def event(kind: str, now: int, by: bytes | None = None, **parts: Any) -> dict[str, Any]:
@@ -97,8 +116,9 @@ class Document:
                 out[key] = held[max(held) if letters.get(key) == "R" else min(held)]
         return out
 
-    def edit(self, author: bytes, now: int, values: dict[str, Any]) -> ChangeBody:
+    def edit(self, author: bytes, now: int, values: dict[str, Any], remove: Iterable[str] = ()) -> ChangeBody:
         """A change on top of all that is held."""
         ops = [Operation(key, value, sorted(self.keys.get(key, {}))) for key, value in values.items()]
+        ops += [Operation(key, None, sorted(self.keys[key]), DELETE) for key in remove]
         seq = self.last.get(author, 0) + 1
         return _change(self.spec, author, seq, self.top + 1, now, list(self.heads), ops)
