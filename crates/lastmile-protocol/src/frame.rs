@@ -15,7 +15,9 @@ pub use hello::{Hello, HelloScope, OwnHead};
 pub use payloads::{Auth, BatchFrame, End, Enrol, ErrorFrame, SealsFrame, VectorFrame, Want};
 pub use reader::{FrameReader, RawFrame, frame_length};
 
+use crate::code::Code;
 use crate::limits::{MAX_CERTIFICATES, MAX_FRAME, MAX_RECEIPTS, MIN_COMPRESSED};
+use crate::{MAX_VERSION, MIN_VERSION};
 
 /// Flag: the payload is one zstd frame that states its inflated length.
 pub const COMPRESSED: u8 = 1;
@@ -126,6 +128,21 @@ pub enum BadFrame {
         /// The type.
         kind: u8,
     },
+}
+
+impl BadFrame {
+    /// Returns the code to tell the peer, and its arguments.
+    #[must_use]
+    pub fn told(&self) -> (Code, Vec<String>) {
+        match self {
+            Self::TooLarge { limit, .. } => (Code::TooLarge, vec![limit.to_string()]),
+            Self::UnknownType { kind } => (Code::UnknownFrame, vec![kind.to_string(), MAX_VERSION.to_string()]),
+            Self::OtherVersion { .. } => {
+                (Code::VersionMismatch, vec![MIN_VERSION.to_string(), MAX_VERSION.to_string()])
+            }
+            _ => (Code::BadFrame, vec![self.to_string()]),
+        }
+    }
 }
 
 impl Frame {

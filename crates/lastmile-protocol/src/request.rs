@@ -91,13 +91,17 @@ pub enum BadRequest {
 impl BadRequest {
     /// Returns the code to tell the peer.
     #[must_use]
-    pub const fn code(&self) -> Code {
+    pub fn code(&self) -> Code {
+        self.told().0
+    }
+
+    /// Returns the code to tell the peer, and its arguments.
+    #[must_use]
+    pub fn told(&self) -> (Code, Vec<String>) {
         match self {
-            Self::Frame(BadFrame::TooLarge { .. }) => Code::TooLarge,
-            Self::Frame(BadFrame::UnknownType { .. }) => Code::UnknownFrame,
-            Self::Frame(BadFrame::OtherVersion { .. }) => Code::VersionMismatch,
-            Self::Frame(_) | Self::NoEnrolment => Code::BadFrame,
-            Self::NotSigned | Self::Signature => Code::BadSignature,
+            Self::Frame(bad) => bad.told(),
+            Self::NoEnrolment => (Code::BadFrame, vec![self.to_string()]),
+            Self::NotSigned | Self::Signature => (Code::BadSignature, Vec::new()),
         }
     }
 }

@@ -6,7 +6,7 @@ use lastmile_log::{Certificate, Vector};
 use lastmile_model::{AuthorId, Scope};
 use lastmile_protocol::enrol::{enrolled_response, error_response, read_enrol_request};
 use lastmile_protocol::frame::Hello;
-use lastmile_protocol::request::SignedRequest;
+use lastmile_protocol::request::{BadRequest, SignedRequest};
 use lastmile_protocol::{Access, Carrier, Code, LocalScope, Role, Session, SessionConfig};
 
 use crate::RelayError;
@@ -44,6 +44,13 @@ impl From<RelayError> for Refusal {
     }
 }
 
+impl From<BadRequest> for Refusal {
+    fn from(bad: BadRequest) -> Self {
+        let (code, arguments) = bad.told();
+        Self { arguments, ..code.into() }
+    }
+}
+
 impl Refusal {
     fn with(code: Code, argument: impl ToString) -> Self {
         Self { arguments: vec![argument.to_string()], ..code.into() }
@@ -77,7 +84,7 @@ pub(crate) async fn answer_enrol(shared: &Shared, body: &[u8]) -> (Vec<u8>, Opti
 }
 
 async fn exchange(shared: &Shared, body: &[u8]) -> Result<(Vec<u8>, Option<Code>), Refusal> {
-    let request = SignedRequest::open(body).map_err(|bad| bad.code())?;
+    let request = SignedRequest::open(body)?;
     let hello = request.hello.clone().ok_or(Code::OutOfOrder)?;
     check_time(shared, &request)?;
     if hello.deployment != shared.deployment.id {
@@ -181,7 +188,7 @@ async fn prepare(shared: &Shared, hello: &Hello) -> Result<(SessionConfig, Vec<L
 }
 
 async fn enrol(shared: &Shared, body: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let (enrol, author, request) = read_enrol_request(body, &shared.deployment).map_err(|bad| bad.code())?;
+    let (enrol, author, request) = read_enrol_request(body, &shared.deployment)?;
     check_time(shared, &request)?;
     see_nonce(shared, author, request.auth.nonce)?;
     let answered = shared.writer.ask(move |central| central.enrol(&enrol)).await?;

@@ -11,7 +11,6 @@ use crate::code::Code;
 use crate::frame::{BadFrame, End, ErrorFrame, Frame, Hello, RawFrame, VectorFrame, Want};
 use crate::limits::{MAX_CONTROL_FRAMES, MAX_FRAMES_UNAUTHENTICATED, MAX_SERVED, MAX_VECTORS, MAX_WANTS};
 use crate::plan::{LogRange, of_author};
-use crate::{MAX_VERSION, MIN_VERSION};
 
 /// Why a frame ends the session: the code and what is told with it.
 struct Violation {
@@ -29,15 +28,8 @@ impl Violation {
 
 impl From<BadFrame> for Violation {
     fn from(bad: BadFrame) -> Self {
+        let (code, arguments) = bad.told();
         let what = bad.to_string();
-        let (code, arguments) = match bad {
-            BadFrame::TooLarge { limit, .. } => (Code::TooLarge, vec![limit.to_string()]),
-            BadFrame::UnknownType { kind } => (Code::UnknownFrame, vec![kind.to_string(), MAX_VERSION.to_string()]),
-            BadFrame::OtherVersion { .. } => {
-                (Code::VersionMismatch, vec![MIN_VERSION.to_string(), MAX_VERSION.to_string()])
-            }
-            _ => (Code::BadFrame, vec![what.clone()]),
-        };
         Self { code, arguments, what }
     }
 }

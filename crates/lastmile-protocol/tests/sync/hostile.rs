@@ -381,6 +381,17 @@ fn versions_and_deployments_must_match() {
 }
 
 #[test]
+fn a_request_that_cannot_be_opened_is_refused_with_what_the_client_has_to_know() {
+    let told = |frame: &[u8]| SignedRequest::open(frame).unwrap_err().told();
+    let Frame::Hello(plain) = hello([1; 16], &[], 1) else { panic!("no hello") };
+    let newer = Frame::Hello(Hello { min_version: 2, max_version: 3, ..plain }).encode().unwrap();
+    assert_eq!(told(&newer), (Code::VersionMismatch, vec!["1".to_owned(), "1".to_owned()]));
+    assert_eq!(told(&[2, 99, 0]), (Code::UnknownFrame, vec!["99".to_owned(), "1".to_owned()]));
+    assert_eq!(told(&[0xff, 0xff, 0xff, 0x7f]).0, Code::TooLarge);
+    assert_eq!(told(&[4, 10, 0, 0, 0]), (Code::BadSignature, Vec::new()));
+}
+
+#[test]
 fn batches_beyond_the_credit_or_out_of_place_end_the_session() {
     let world = World::new();
     let scope = world.scope();
