@@ -5,6 +5,7 @@ pub mod device;
 pub mod office;
 pub mod relay;
 pub mod report;
+pub mod rights;
 pub mod trial;
 pub mod values;
 

@@ -14,6 +14,7 @@ mod opened;
 mod refused;
 mod relay;
 mod report;
+mod rights;
 mod script;
 mod shown;
 mod similar;

@@ -387,8 +387,7 @@ impl Replica {
         self.options.app.clone_into(&mut config.app);
         if let Some(trust) = store.trust() {
             config.certificates = trust.chain_of(self.author);
-            config.office =
-                trust.authors().map(|(author, _)| author).filter(|author| trust.is_office(*author)).collect();
+            config.office = trust.office_authors();
         }
         config.introduce = introduce;
         if carrier == CarrierKind::Stream {

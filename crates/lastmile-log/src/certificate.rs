@@ -16,6 +16,9 @@ pub const MAX_LIST: usize = 64;
 /// The longest role, in bytes.
 pub const MAX_ROLE: usize = 32;
 
+/// The role of an office author that writes erasure orders alone.
+pub const ORDERS: &str = "orders";
+
 const LABEL: &[u8] = b"lastmile certificate\0";
 const VERSION: u8 = 1;
 
@@ -85,6 +88,12 @@ impl Certificate {
     /// [`Unreadable`] as [`Certificate::decode`] would say.
     pub fn check(&self) -> Result<(), Unreadable> {
         Self::decode(&self.encode()).map(|_| ())
+    }
+
+    /// Whether its author, if it is an office author, writes erasure orders and nothing else.
+    #[must_use]
+    pub fn writes_orders(&self) -> bool {
+        self.roles.len() == 1 && self.roles.first().is_some_and(|role| role == ORDERS)
     }
 
     /// The author whom it certifies.

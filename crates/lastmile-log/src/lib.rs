@@ -61,7 +61,7 @@ pub use batch::{
     BadBatch, MAX_BATCH_CHANGES, MAX_BATCH_COMMITS, MAX_BATCH_TYPES, MAX_RAW, PackError, PackedRun, UnpackedBatch,
     UnpackedCommit, pack, raw_size, unpack,
 };
-pub use certificate::{Certificate, Issuer, MAX_CERTIFICATE, MAX_DEVICE, MAX_LIST, MAX_ROLE};
+pub use certificate::{Certificate, Issuer, MAX_CERTIFICATE, MAX_DEVICE, MAX_LIST, MAX_ROLE, ORDERS};
 pub use commit::{
     COMMIT_VERSION, ChangeEntry, Commit, CommitHeader, MAX_APP, MAX_CHANGES, MAX_COMMIT, MAX_DEPS, MAX_EXTENSION,
     MAX_TYPE_NAME, OutOfBounds, body_hash, chain_hash, change_hash, sha256,

@@ -161,6 +161,14 @@ impl Trust {
         self.certificates(author).any(|certificate| certificate.issuer == Issuer::Root)
     }
 
+    /// The office authors with the rank in which their logs go to others: those who write erasure orders before the rest, since what an
+    /// order makes a stub may stand in any other log.
+    #[must_use]
+    pub fn office_authors(&self) -> BTreeMap<AuthorId, u8> {
+        let office = self.authors().filter(|(author, _)| self.is_office(*author));
+        office.map(|(author, certificate)| (author, u8::from(!certificate.writes_orders()))).collect()
+    }
+
     /// The certificate that says most about an author: root's before the office's before a predecessor's, then the one
     /// that begins latest.
     #[must_use]

@@ -340,6 +340,8 @@ const BUILTIN: &[(&str, &str)] = record_files![
     "grant",
     "verdict",
     "tally",
+    "revocation",
+    "erasure",
 ];
 
 impl Catalogue {

@@ -32,18 +32,21 @@ pub struct Plan {
 
 /// Compares the vector held here with one that the peer claims.
 ///
-/// Office authors come first, since their logs carry the certificates that the others need; then the others by author;
+/// Office authors come first, since their logs carry the erasure orders and certificates that the others need, by their rank in `office`;
+/// then the others by author;
 /// within an author the trunk before its branches. Segments are matched by their heads, because a segment's name depends
 /// on how much of a fork a replica has seen.
 #[must_use]
-pub fn plan(local: &Vector, peer: &Vector, office: &BTreeSet<AuthorId>) -> Plan {
+pub fn plan(local: &Vector, peer: &Vector, office: &BTreeMap<AuthorId, u8>) -> Plan {
     let mut authors: BTreeMap<AuthorId, (Vec<Entry>, Vec<Entry>)> = BTreeMap::new();
     local.entries().for_each(|entry| authors.entry(entry.segment.author).or_default().0.push(entry));
     peer.entries().for_each(|entry| authors.entry(entry.segment.author).or_default().1.push(entry));
     let mut plan = Plan::default();
-    for first in [true, false] {
-        for (author, (local, peer)) in authors.iter().filter(|(author, _)| office.contains(author) == first) {
-            plan.author(*author, local, peer);
+    let mut order: Vec<AuthorId> = authors.keys().copied().collect();
+    order.sort_by_key(|author| (office.get(author).copied().unwrap_or(u8::MAX), *author));
+    for author in order {
+        if let Some((local, peer)) = authors.get(&author) {
+            plan.author(author, local, peer);
         }
     }
     plan
@@ -150,7 +153,7 @@ mod tests {
 
     fn sends(local: &[Entry], peer: &[Entry]) -> (Vec<(u8, u64, u64)>, Plan) {
         let vectors: [Vector; 2] = [local, peer].map(|entries| entries.iter().copied().collect());
-        let plan = plan(&vectors[0], &vectors[1], &[author(9)].into());
+        let plan = plan(&vectors[0], &vectors[1], &[(author(9), 1), (author(3), 0)].into());
         let short = |range: &LogRange| (range.segment.author.0[0], range.after, range.through);
         (plan.send.iter().map(short).collect(), plan)
     }

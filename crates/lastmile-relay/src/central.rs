@@ -96,6 +96,7 @@ impl Central {
         }
         for scope in &scopes {
             self.store.seal(&self.keys.office, scope)?;
+            self.store.seal(&self.keys.orders, scope)?;
         }
         self.check_arrived()
     }
@@ -202,7 +203,7 @@ impl Central {
 
     /// Sees to it that a scope holds the certificate of an author who writes there; devices then receive it before the author's work.
     pub fn introduce(&mut self, scope: &Scope, author: AuthorId) -> Result<(), RelayError> {
-        if author == self.office || self.introduced.contains(&(scope.clone(), author)) {
+        if self.trust()?.is_office(author) || self.introduced.contains(&(scope.clone(), author)) {
             return Ok(());
         }
         if let Some(certificate) = self.trust()?.certificate(author).cloned() {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lastmile_log::{Certificate, Deployment, Issuer};
+use lastmile_log::{Certificate, Deployment, Issuer, ORDERS};
 use lastmile_model::permissions::Permissions;
 use lastmile_model::{AuthorId, Catalogue};
 use lastmile_store::sqlite::{self, OpenOptions};
@@ -90,13 +90,16 @@ impl RelayFolder {
         }
         let deployment = store.deployment()?.ok_or(RelayError::Stopping)?;
         let office = keys.office.author(&deployment);
-        if !store.trust().is_some_and(|trust| trust.is_office(office)) {
+        for (key, device, role) in [(&keys.office, "office", "central"), (&keys.orders, "orders", ORDERS)] {
+            if store.trust().is_some_and(|trust| trust.is_office(key.author(&deployment))) {
+                continue;
+            }
             let root = keys.root.as_ref().ok_or_else(|| RelayError::KeyMissing { path: path.join("root.key") })?;
             let certificate = Certificate {
-                public: keys.office.public(),
-                device: "office".to_owned(),
+                public: key.public(),
+                device: device.to_owned(),
                 persons: Vec::new(),
-                roles: vec!["central".to_owned()],
+                roles: vec![role.to_owned()],
                 scopes: Vec::new(),
                 from_ms: (options.clock)(),
                 until_ms: None,

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use lastmile_log::{AuthorKey, Deployment, OfficeKey};
+use lastmile_log::{AuthorKey, Deployment, OfficeKey, fingerprint};
 use lastmile_model::ChangeHash;
 
 use crate::RelayError;
@@ -22,6 +22,8 @@ pub(crate) struct Keys {
     pub root: Option<AuthorKey>,
     /// Signs what the office writes, and receipts.
     pub office: AuthorKey,
+    /// Signs erasure orders, which stand in logs of their own. Follows from the office's key.
+    pub orders: AuthorKey,
     /// Opens sealed values.
     pub value: OfficeKey,
     /// Makes fingerprints of id numbers and of invites' tokens.
@@ -50,9 +52,11 @@ impl Keys {
                 None => Err(RelayError::KeyMissing { path }),
             }
         };
+        let office = AuthorKey::from_seed(&needed(OFFICE)?);
         Ok(Self {
             root,
-            office: AuthorKey::from_seed(&needed(OFFICE)?),
+            orders: AuthorKey::from_seed(&fingerprint(&office.seed(), b"lastmile orders")),
+            office,
             value: OfficeKey::from_seed(&needed(VALUE)?),
             fingerprint: needed(FINGERPRINT)?,
         })

@@ -32,7 +32,7 @@ pub(crate) const LATE_MS: i64 = 35 * 86_400_000;
 
 /// The most ranges of one log that are judged apart at once; beyond that everything between the first and the last is held back, so
 /// that whoever mixes what is permitted with what is not cannot make the office write without end.
-const MOST_RANGES: usize = 16;
+const MOST_RANGES: usize = 64;
 
 /// Why a commit is not permitted.
 #[derive(Debug, Clone, PartialEq, Eq)]

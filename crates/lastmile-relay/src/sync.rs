@@ -174,7 +174,7 @@ async fn prepare(shared: &Shared, hello: &Hello) -> Result<(SessionConfig, Vec<L
         let trust = central.trust()?;
         let mut config = SessionConfig::new(Role::Responder, Carrier::OneShot, central.deployment.id, central.office);
         config.epoch = Some(central.office);
-        config.office = trust.authors().map(|(author, _)| author).filter(|author| trust.is_office(*author)).collect();
+        config.office = trust.office_authors();
         config.certificates = trust.chain_of(central.office);
         if introduce {
             let known = config.certificates.clone();

@@ -194,23 +194,24 @@ impl Store {
         Ok(saved)
     }
 
-    /// Erases records of a scope and publishes commits, the orders among them, in one transaction: what they say anew of an erased record
-    /// stands on nothing of what was.
+    /// Erases records of a scope and publishes commits of several authors, the orders among them, in one transaction: what they say anew of
+    /// an erased record stands on nothing of what was.
     ///
     /// # Errors
     /// As [`Store::erase`] and [`Store::save`]; then nothing is erased.
     pub fn publish_erasing(
         &mut self,
-        key: &AuthorKey,
         scope: &Scope,
         erasures: &[Erasure],
-        commits: &[NewCommit],
+        commits: &[(&AuthorKey, Vec<NewCommit>)],
     ) -> Result<Scrubbed, StoreError> {
         let deployment = self.deployment()?.ok_or_else(|| StoreError::damaged("no deployment is set"))?;
         let changes = self.transaction(Durability::Full, |store| {
             let scope = store.scope_in_transaction(scope)?;
             let changes = store.erase_in_transaction(scope, erasures)?;
-            store.publish_in_transaction(key, &deployment, commits)?;
+            for (key, commits) in commits {
+                store.publish_in_transaction(key, &deployment, commits)?;
+            }
             Ok(changes)
         })?;
         Ok(Scrubbed { changes, clean: self.scrub()? })

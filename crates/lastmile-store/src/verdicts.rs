@@ -21,6 +21,10 @@ pub(crate) struct Verdict {
     /// The chain hash of commit `to`; names the branch where the range is one commit.
     pub chain: Option<ChainHash>,
     pub quarantine: bool,
+    /// The rule that forbids the commits, where it was a rule; empty otherwise.
+    pub rule: String,
+    /// The reason that a person gave.
+    pub reason: String,
 }
 
 /// How far an author is accepted.
@@ -57,9 +61,11 @@ impl Verdicts {
 
     fn load_verdicts(&mut self, storage: &dyn Storage, catalogue: &Catalogue) -> Result<(), StoreError> {
         let Some((type_no, _)) = catalogue.get("verdict") else { return Ok(()) };
-        let query = Query::new(type_no, &["author", "from_seq", "to_seq", "chain", "action", "open"]);
+        let query = Query::new(type_no, &["author", "from_seq", "to_seq", "chain", "action", "open", "rule", "reason"]);
         storage.visit(&query, &mut |row| {
-            let [author, from, to, chain, action, open] = row.cells else { return Ok(ControlFlow::Continue(())) };
+            let [author, from, to, chain, action, open, rule, reason] = row.cells else {
+                return Ok(ControlFlow::Continue(()));
+            };
             let author = author.blob().and_then(AuthorId::from_slice);
             let bounds = from
                 .int()
@@ -72,6 +78,8 @@ impl Verdicts {
                     to,
                     chain: chain.blob().and_then(ChainHash::from_slice),
                     quarantine: contested || action.text() == Some("quarantine"),
+                    rule: rule.text().unwrap_or_default().to_owned(),
+                    reason: reason.text().unwrap_or_default().to_owned(),
                 });
             }
             Ok(ControlFlow::Continue(()))
@@ -166,6 +174,17 @@ impl Verdicts {
             released = true;
         }
         !released && self.beyond(trust, scope, held)
+    }
+
+    /// Why a commit number is out of sight: the rule and the reason of a verdict in force, or that its author was revoked.
+    pub fn why(&self, trust: Option<&Trust>, scope: u32, author: AuthorId, seq: u64) -> Option<(&str, &str)> {
+        let of_author = self.by_author.get(&(scope, author)).into_iter().flatten();
+        let mut in_force = of_author.filter(|verdict| verdict.quarantine && (verdict.from..=verdict.to).contains(&seq));
+        match in_force.next() {
+            Some(verdict) => Some((&verdict.rule, &verdict.reason)),
+            None if self.is_revoked(trust, scope, author) => Some(("revoked", "")),
+            None => None,
+        }
     }
 
     /// The verdicts in force or lifted that speak of a commit number.

@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::DataDir;
+use super::rights::Rights;
 use super::values::{Commits, PlaceCode, RecordRef, day};
 
 /// `lastmile office ...`.
@@ -31,6 +32,9 @@ pub enum Office {
     Quarantine(Verdict),
     /// Let quarantined commits count again
     Release(Verdict),
+    /// The commands about who may do what.
+    #[command(flatten)]
+    Rights(Rights),
 }
 
 /// Why a decision was taken; everyone who holds the record can read it.

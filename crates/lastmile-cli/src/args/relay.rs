@@ -42,6 +42,9 @@ pub struct Serve {
     /// Write the address it listens on to this file once it is ready
     #[arg(long, value_name = "FILE")]
     pub address_file: Option<PathBuf>,
+    /// Where the register of revocations and erasures is kept, best on another disk [default: register.jsonl in the folder]
+    #[arg(long, value_name = "FILE")]
+    pub register: Option<PathBuf>,
     /// Most connections in all
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = at_least_one)]
     pub max_connections: usize,
@@ -57,10 +60,18 @@ pub enum Role {
     Worker,
     /// Community secretary 社区书记.
     Secretary,
-    /// Street or district 街道、区县.
+    /// Street office 街道.
+    Street,
+    /// District office 区县.
     District,
     /// Central office 市委组织部.
     Central,
+    /// Organisation's liaison 单位联络员.
+    Liaison,
+    /// Member 在职党员.
+    Member,
+    /// Auditor 审计员.
+    Auditor,
 }
 
 /// `lastmile relay invite`.
@@ -76,9 +87,15 @@ pub struct Invite {
     /// Community that the device will hold; repeatable
     #[arg(long, value_name = "CODE", required = true)]
     pub scope: Vec<PlaceCode>,
-    /// Role that its certificate names; recorded, not enforced yet
+    /// What those who use it may do (schema/permissions.toml); repeatable
     #[arg(long, default_value = "worker")]
-    pub role: Role,
+    pub role: Vec<Role>,
+    /// Person who uses it, by whole id; repeatable. Each is granted the roles in these communities
+    #[arg(long, value_name = "ID")]
+    pub person: Vec<uuid::Uuid>,
+    /// The device that it takes the place of, by its author: that one is revoked when the invitation is used
+    #[arg(long, value_name = "AUTHOR")]
+    pub replaces: Option<String>,
     /// Last day on which the device may be used [default: open]
     #[arg(long, value_name = "DAY", value_parser = day)]
     pub until: Option<NaiveDate>,

@@ -521,12 +521,16 @@ fn status(args: &Status, output: &mut Output) -> Result<Exit, CliError> {
         "relay": replica.relay(),
         "scopes": scopes,
         "last_exchange": status.last_success_ms.map(instant),
+        "revoked": status.revoked,
         "unsent": {"commits": status.unsent_commits, "changes": status.unsent_changes},
         "held": {
             "applied": counts.applied, "waiting": counts.waiting, "quarantined": counts.quarantined,
             "opaque": counts.opaque, "erased": counts.erased, "pending": counts.pending,
         },
     }))?;
+    if status.revoked {
+        output.say::<&str>(key!("device.revoked"), &[])?;
+    }
     let word = if status.unsent_commits == 0 { key!("device.all_sent") } else { key!("device.unsent") };
     output.say(word, &[("count", status.unsent_commits.to_string()), ("relay", replica.relay().to_owned())])?;
     match status.last_success_ms {

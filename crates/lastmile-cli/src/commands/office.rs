@@ -56,6 +56,7 @@ const fn data_of(command: &Office) -> &DataDir {
         Office::Return(args) => &args.data,
         Office::Move(args) => &args.data,
         Office::Quarantine(args) | Office::Release(args) => &args.data,
+        Office::Rights(rights) => rights.data(),
     }
 }
 
@@ -76,7 +77,7 @@ fn whole(data: &DataDir, ids: &[&RecordRef], record_type: Option<&str>) -> Resul
     ids.iter().map(|id| Ok(find_record(&mut reader, id, record_type)?.id.0)).collect()
 }
 
-fn one(data: &DataDir, id: &RecordRef, record_type: Option<&str>) -> Result<Uuid, CliError> {
+pub(super) fn one(data: &DataDir, id: &RecordRef, record_type: Option<&str>) -> Result<Uuid, CliError> {
     let found = whole(data, &[id], record_type)?;
     found.first().copied().ok_or_else(|| CliError::new(Exit::NotFound, key!("error.no_record")).with("id", id.digits()))
 }
@@ -113,6 +114,7 @@ fn verdicts(args: &Verdict, make: impl Fn(&str, &Commits, &str) -> OfficeCommand
 /// The commands that a line stands for: one, or one for each range of commits.
 fn commands_of(command: &Office, data: &DataDir) -> Result<Vec<OfficeCommand>, CliError> {
     let single = match command {
+        Office::Rights(rights) => super::rights::command_of(rights)?,
         Office::Duplicates(args) => OfficeCommand::Duplicates {
             record_type: args.record_type.clone(),
             within: args.scope.as_ref().map(|code| code.as_str().to_owned()),
@@ -280,7 +282,7 @@ fn tell(answer: &OfficeAnswer, output: &mut Output) -> Result<(), CliError> {
             let said = [("id", id.to_string()), ("first", from.to_string()), ("last", to.to_string())];
             output.say(key!("office.verdict"), &said)
         }
-        OfficeAnswer::Invite { .. } | OfficeAnswer::Tallies { .. } | OfficeAnswer::Status(_) => Ok(()),
+        other => super::rights::tell(other, output).map(drop),
     }
 }
 

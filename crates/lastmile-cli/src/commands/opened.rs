@@ -65,6 +65,11 @@ pub(super) fn client_error(error: ClientError, language: Language) -> CliError {
         ClientError::NotNow { ref event, ref state, .. } => {
             CliError::new(Exit::Refused, key!("error.not_now")).with("event", event).with("state", state)
         }
+        ClientError::NotPermitted { ref record_type, ref operation } => {
+            CliError::new(Exit::NotPermitted, key!("error.no_role"))
+                .with("type", record_type)
+                .with("operation", operation)
+        }
         ClientError::NoReplica { ref folder } => CliError::new(Exit::NotFound, key!("error.no_replica"))
             .with("folder", folder.display())
             .cure(key!("cure.no_replica")),

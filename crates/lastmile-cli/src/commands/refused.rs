@@ -18,6 +18,10 @@ pub(super) fn relay_error(error: RelayError, language: Language) -> CliError {
         RelayError::BadKey { ref path } => of_file(key!("relay.bad_key"), path).cure(key!("relay.cure.key")),
         RelayError::KeyMissing { ref path } => of_file(key!("relay.key_missing"), path).cure(key!("relay.cure.key")),
         RelayError::OtherKey { ref path } => of_file(key!("relay.other_key"), path).cure(key!("relay.cure.key")),
+        RelayError::Chain { ref path, line } => of_file(key!("relay.chain"), path).with("line", line),
+        RelayError::RegisterShort { ref path, lines } => {
+            of_file(key!("relay.register_short"), path).with("lines", lines).cure(key!("relay.cure.register"))
+        }
         RelayError::NoRelay { ref path } => no_relay(path),
         RelayError::Web(ref web) => listening(web),
         RelayError::Stopping => CliError::new(Exit::Network, key!("relay.stopping")),
@@ -90,6 +94,17 @@ pub(super) fn office_error(error: OfficeError, language: Language) -> CliError {
         OfficeError::AlreadyThere { person } => refused(key!("office.bad.already_there")).with("person", person),
         OfficeError::BadScopes { most } => refused(key!("office.bad.scopes")).with("most", most),
         OfficeError::NoRole => refused(key!("office.bad.role")),
+        OfficeError::NoDevice { text } => CliError::new(Exit::NotFound, key!("office.bad.device")).with("text", text),
+        OfficeError::Revoked => refused(key!("office.bad.revoked")),
+        OfficeError::NoName => refused(key!("office.bad.name")),
+        OfficeError::NoInvite { text } => CliError::new(Exit::NotFound, key!("office.bad.invite")).with("text", text),
+        OfficeError::WrongLevel { role, scope } => {
+            refused(key!("office.bad.level")).with("role", role).with("scope", scope)
+        }
+        OfficeError::NoGrant { person, role, scope } => CliError::new(Exit::NotFound, key!("office.bad.grant"))
+            .with("person", person)
+            .with("role", role)
+            .with("scope", scope),
         OfficeError::NoAddress => refused(key!("office.bad.address")).cure(key!("office.bad.address_cure")),
         OfficeError::Stopping => CliError::new(Exit::Network, key!("relay.stopping")),
         OfficeError::NotPermitted => CliError::new(Exit::NotPermitted, key!("office.bad.not_permitted")),

@@ -40,7 +40,8 @@ fn serve(args: &Serve, output: &mut Output) -> Result<Exit, CliError> {
             .cure(key!("relay.cure.not_loopback")));
     }
     let place = folder(&args.data, Holder::Relay)?;
-    let folder = RelayFolder::open_or_create(&place, &RelayOptions::default()).map_err(failed)?;
+    let options = RelayOptions { register: args.register.clone(), ..RelayOptions::default() };
+    let folder = RelayFolder::open_or_create(&place, &options).map_err(failed)?;
     if let Some(url) = &args.public_url {
         let file = place.join(PUBLIC_URL);
         std::fs::write(&file, url).map_err(|error| writing(&file, error))?;
@@ -107,17 +108,22 @@ async fn told_to_stop() {
     }
 }
 
-const fn role_code(role: Role) -> &'static str {
+/// The code of a role in records and certificates.
+pub(super) const fn role_code(role: Role) -> &'static str {
     match role {
         Role::Worker => "worker",
         Role::Secretary => "secretary",
+        Role::Street => "street",
+        Role::Liaison => "liaison",
+        Role::Member => "member",
+        Role::Auditor => "auditor",
         Role::District => "district",
         Role::Central => "central",
     }
 }
 
 /// The last millisecond of a day in Asia/Shanghai.
-fn end_of(day: chrono::NaiveDate) -> Option<i64> {
+pub(super) fn end_of(day: chrono::NaiveDate) -> Option<i64> {
     let next = day.succ_opt()?.and_hms_opt(0, 0, 0)?.and_utc().timestamp_millis();
     next.checked_sub(8 * 3_600_000 + 1)
 }
@@ -138,8 +144,9 @@ fn invite(args: &Invite, output: &mut Output) -> Result<Exit, CliError> {
     let kept = std::fs::read_to_string(place.join(PUBLIC_URL)).ok().map(|url| url.trim().to_owned());
     let command = OfficeCommand::Invite {
         scopes: args.scope.iter().map(scope_of).collect(),
-        roles: vec![role_code(args.role).to_owned()],
-        persons: Vec::new(),
+        roles: args.role.iter().map(|role| role_code(*role).to_owned()).collect(),
+        persons: args.person.clone(),
+        replaces: args.replaces.clone(),
         device: args.note.clone().unwrap_or_default(),
         until_ms: args.until.and_then(end_of),
         valid_hours: args.valid_hours,

@@ -1,6 +1,6 @@
 //! What a session is told at its start.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use lastmile_log::{Certificate, Entry, Vector};
 use lastmile_model::{AuthorId, Scope};
@@ -72,8 +72,8 @@ pub struct SessionConfig {
     pub upload_limit: u64,
     /// How many bytes of batches a file may take at most; none for no limit.
     pub file_limit: Option<u64>,
-    /// Authors known to be office authors: their logs go first.
-    pub office: BTreeSet<AuthorId>,
+    /// Authors known to be office authors: their logs go first, those of a lower rank before the others.
+    pub office: BTreeMap<AuthorId, u8>,
     /// The certificates that lead from the speaker's own author to root.
     pub certificates: Vec<Certificate>,
     /// Whether to send these certificates right after the hello, as at a first meeting.
@@ -99,7 +99,7 @@ impl SessionConfig {
             credit: 4 << 20,
             upload_limit: u64::MAX,
             file_limit: None,
-            office: BTreeSet::new(),
+            office: BTreeMap::new(),
             certificates: Vec::new(),
             introduce: false,
             issues_receipts: false,

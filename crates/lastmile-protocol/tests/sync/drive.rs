@@ -11,7 +11,7 @@ pub fn config(replica: &Replica, role: Role, carrier: Carrier) -> SessionConfig 
     let mut config = SessionConfig::new(role, carrier, replica.deployment.id, replica.author);
     config.app = "lastmile 0.1.0".to_owned();
     config.epoch = Some(replica.epoch);
-    config.office = [replica.epoch].into();
+    config.office = [(replica.epoch, 1)].into();
     config.issues_receipts = replica.author == replica.epoch;
     config.certificates = replica.trust.chain_of(replica.author);
     config

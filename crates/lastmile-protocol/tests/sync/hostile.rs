@@ -506,7 +506,7 @@ fn time_of_the_longest_vectors() {
     };
     let (ours, theirs) = (vector(1), vector(2));
     let start = std::time::Instant::now();
-    let plan = lastmile_protocol::plan::plan(&ours, &theirs, &std::collections::BTreeSet::new());
+    let plan = lastmile_protocol::plan::plan(&ours, &theirs, &std::collections::BTreeMap::new());
     println!("plan of 2 x 16,000 entries: {:?}, {} logs", start.elapsed(), plan.send.len());
     let world = World::new();
     let a = world.device(1);

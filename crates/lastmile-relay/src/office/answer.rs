@@ -154,6 +154,9 @@ pub struct OddView {
     pub state: String,
     /// Why, as a stable word.
     pub reason: String,
+    /// The rule that keeps it out of sight, or what a person said, where a verdict does.
+    #[serde(default)]
+    pub why: String,
     /// The record's type.
     pub record_type: String,
     /// The record.

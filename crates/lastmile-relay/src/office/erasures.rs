@@ -118,23 +118,26 @@ impl Central {
         let mut named = changes.iter().map(|hash| Edit::set(keys::element("changes", &hash.to_string()), true));
         edits.extend(named.by_ref().take(NAMED));
         let note = note_of("erase", reason);
-        let mut commits = Vec::new();
+        // Orders stand in a log of their own, which goes before all others: they are there before the stubs that they make.
+        let mut orders = Vec::new();
         let first = self.edit("erasure", order, true, edits)?;
-        let mut of_first = vec![first];
-        if !kept.is_empty() {
-            of_first.push(self.edit(record_type, id, true, kept)?);
-        }
-        commits.push(self.commit(scope, &note, of_first));
+        orders.push(self.commit(scope, &note, vec![first]));
         loop {
             let rest: Vec<Edit> = named.by_ref().take(NAMED).collect();
             if rest.is_empty() {
                 break;
             }
             let edit = self.edit("erasure", order, false, rest)?;
-            commits.push(self.commit(scope, &note, vec![edit]));
+            orders.push(self.commit(scope, &note, vec![edit]));
+        }
+        let mut anew = Vec::new();
+        if !kept.is_empty() {
+            let edit = self.edit(record_type, id, false, kept)?;
+            anew.push(self.commit(scope, &note, vec![edit]));
         }
         let erasure = Erasure { record: id, changes: changes.clone() };
-        let scrubbed = self.store.publish_erasing(&self.keys.office, scope, &[erasure], &commits)?;
+        let scrubbed =
+            self.store.publish_erasing(scope, &[erasure], &[(&self.keys.orders, orders), (&self.keys.office, anew)])?;
         self.scrub_due |= !scrubbed.clean;
         Ok(())
     }

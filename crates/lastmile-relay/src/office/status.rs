@@ -28,6 +28,10 @@ impl Central {
         }
         let odds = self.reader.odd(None)?;
         let odd = odds.into_iter().take(LISTED).map(|(odd, author)| OddView {
+            why: self
+                .reader
+                .why_quarantined(&odd, author)
+                .map_or_else(String::new, |(rule, reason)| if rule.is_empty() { reason } else { rule }),
             scope: scopes.get(&odd.scope).map(Scope::to_string).unwrap_or_default(),
             author: author.to_string(),
             seq: odd.position.seq(),
@@ -36,7 +40,7 @@ impl Central {
             record_type: odd.record_type,
             record: odd.record.0,
         });
-        let odd = odd.collect();
+        let odd: Vec<OddView> = odd.collect();
         let devices = self.device_views(None)?;
         Ok(OfficeAnswer::Status(Box::new(StatusView {
             deployment: keys::bytes_element(&self.deployment.id),
@@ -74,7 +78,7 @@ impl Central {
         };
         let trust = self.trust()?;
         let mut devices = Vec::new();
-        for (author, certificate) in trust.authors() {
+        for (author, certificate) in trust.authors().filter(|(_, certificate)| !certificate.writes_orders()) {
             // A certificate that ended names no place; those before it do.
             let mut scopes: Vec<&Scope> = certificate.scopes.iter().collect();
             let former = trust.certificates(author).flat_map(|one| &one.scopes);

@@ -99,6 +99,10 @@ pub struct Device {
     pub epoch: AuthorId,
     pub office_key: [u8; 32],
     pub scope: Scope,
+    /// What its clock says.
+    pub now_ms: i64,
+    /// Who acts.
+    pub acting: Option<uuid::Uuid>,
     pub addr: SocketAddr,
     _folder: TempDir,
 }
@@ -142,22 +146,30 @@ impl Device {
             epoch,
             office_key: invite.office_key,
             scope: invite.scopes.iter().find(|scope| scope.to_string().starts_with("community")).unwrap().clone(),
+            now_ms: NOW,
+            acting: None,
             addr,
             _folder: folder,
         }
     }
 
     pub fn save(&mut self, edits: Vec<RecordEdit>) {
+        let scope = self.scope.clone();
+        self.save_in(&scope, edits);
+    }
+
+    /// Saves one commit in a scope and returns its number.
+    pub fn save_in(&mut self, scope: &Scope, edits: Vec<RecordEdit>) -> u64 {
         let commit = NewCommit {
-            scope: self.scope.clone(),
-            acting: None,
-            hlc: lastmile_log::hlc::next(0, NOW),
-            wall_ms: NOW,
+            scope: scope.clone(),
+            acting: self.acting,
+            hlc: lastmile_log::hlc::next(0, self.now_ms),
+            wall_ms: self.now_ms,
             app: "test".to_owned(),
             extension: Vec::new(),
             edits,
         };
-        self.store.save(&self.key, &[commit], Durability::Full).unwrap();
+        self.store.save(&self.key, &[commit], Durability::Full).unwrap()[0].seq
     }
 
     fn local(&mut self) -> Vec<LocalScope> {
@@ -185,7 +197,7 @@ impl Device {
     }
 
     pub fn signed(&self, body: &mut Vec<u8>) {
-        sign_body(body, &self.key, &self.deployment, Some(self.epoch), NOW, fresh()).unwrap();
+        sign_body(body, &self.key, &self.deployment, Some(self.epoch), self.now_ms, fresh()).unwrap();
     }
 
     /// Exchanges everything with the relay; the error that ended it, if one did.

@@ -5,4 +5,6 @@ mod device;
 mod folder;
 mod merging;
 mod office;
+mod permission;
+mod rights;
 mod sync;

@@ -38,6 +38,14 @@ impl Reader {
         self.stable(|reader| reader.odd_now(scope))
     }
 
+    /// Why the office keeps a change out of sight: the rule, if a rule decided, and the reason that a person gave.
+    #[must_use]
+    pub fn why_quarantined(&self, odd: &Odd, author: AuthorId) -> Option<(String, String)> {
+        let trust = self.index.trust.as_ref();
+        let why = self.verdicts.why(trust, odd.scope, author, odd.position.seq())?;
+        Some((why.0.to_owned(), why.1.to_owned()))
+    }
+
     fn odd_now(&self, scope: Option<&Scope>) -> Result<Vec<(Odd, AuthorId)>, StoreError> {
         let scope = match scope {
             Some(scope) => match self.index.scope_no(scope) {

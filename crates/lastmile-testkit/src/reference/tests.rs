@@ -19,6 +19,8 @@ fn letters() -> Letters {
         include_str!("../../../../schema/records/participation.toml"),
         include_str!("../../../../schema/records/person.toml"),
         include_str!("../../../../schema/records/verdict.toml"),
+        include_str!("../../../../schema/records/revocation.toml"),
+        include_str!("../../../../schema/records/erasure.toml"),
     ])
 }
 

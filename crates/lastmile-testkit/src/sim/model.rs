@@ -12,7 +12,7 @@ use super::world::{Check, World, city, community};
 use crate::reference::{Body, Change as Line, Commit as Known, Field, Letters, Op, Record, State, Val, evaluate};
 
 /// The record files, which the model reads by itself.
-const FILES: [&str; 13] = [
+const FILES: [&str; 15] = [
     include_str!("../../../../schema/records/activity.toml"),
     include_str!("../../../../schema/records/certificate.toml"),
     include_str!("../../../../schema/records/check_in.toml"),
@@ -26,6 +26,8 @@ const FILES: [&str; 13] = [
     include_str!("../../../../schema/records/tally.toml"),
     include_str!("../../../../schema/records/team.toml"),
     include_str!("../../../../schema/records/verdict.toml"),
+    include_str!("../../../../schema/records/revocation.toml"),
+    include_str!("../../../../schema/records/erasure.toml"),
 ];
 
 fn letters() -> &'static Letters {

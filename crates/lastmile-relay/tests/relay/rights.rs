@@ -1,0 +1,535 @@
+//! Who may write and read where and when: scopes, time, people, revocation, erasure, and what outlives the database.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use lastmile_crdt::Edit;
+use lastmile_log::{AuthorKey, Certificate, Issuer};
+use lastmile_model::roles::Role;
+use lastmile_model::{RecordId, Scope, derive};
+use lastmile_relay::{
+    DeviceView, InviteOrder, OddView, OfficeAnswer, OfficeCommand, OfficeError, OfficeHandle, Relay, RelayError,
+    RelayFolder, RelayOptions, RunningRelay, StatusView, check_audit, read_audit,
+};
+use lastmile_store::{Durability, Incoming, ViewMode};
+use lastmile_web::Limits;
+use uuid::Uuid;
+
+use crate::device::{
+    COMMUNITY, Device, NOW, OTHER_COMMUNITY, activity, apart, change, community, error_in, event, fresh, fresh_id,
+};
+
+const DAY: i64 = 86_400_000;
+
+/// A relay whose clock is set by hand.
+struct World {
+    folder: tempfile::TempDir,
+    clock: Arc<AtomicI64>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { folder: tempfile::TempDir::new().unwrap(), clock: Arc::new(AtomicI64::new(NOW)) }
+    }
+
+    fn options(&self) -> RelayOptions {
+        let told = Arc::clone(&self.clock);
+        RelayOptions { clock: Arc::new(move || told.load(Ordering::Relaxed)), ..RelayOptions::default() }
+    }
+
+    async fn start(&self) -> RunningRelay {
+        let folder = RelayFolder::open_or_create(self.folder.path(), &self.options()).unwrap();
+        Relay::start(folder, "127.0.0.1:0".parse().unwrap(), Limits::default()).await.unwrap()
+    }
+
+    fn at(&self, now_ms: i64) {
+        self.clock.store(now_ms, Ordering::Relaxed);
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+async fn invited(relay: &RunningRelay, order: InviteOrder) -> Device {
+    let invite = relay.invite(order).await.unwrap();
+    let addr = relay.addr();
+    apart(move || Device::enrol(addr, &invite)).await
+}
+
+async fn worker(relay: &RunningRelay, code: &str) -> Device {
+    invited(relay, InviteOrder::new(vec![community(code)], relay.url())).await
+}
+
+async fn status(office: &OfficeHandle) -> StatusView {
+    match office.run(OfficeCommand::Status).await.unwrap() {
+        OfficeAnswer::Status(status) => *status,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn devices(office: &OfficeHandle) -> Vec<DeviceView> {
+    match office.run(OfficeCommand::Devices { within: None }).await.unwrap() {
+        OfficeAnswer::Devices { devices } => devices,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What is held back of an author's, as (number of the commit, why).
+async fn held_back(office: &OfficeHandle, device: &Device) -> Vec<(u64, String)> {
+    let author = device.author.to_string();
+    let of_author = |odd: &OddView| odd.author == author && odd.state == "quarantined";
+    status(office).await.odd.into_iter().filter(of_author).map(|odd| (odd.seq, odd.why)).collect()
+}
+
+fn revoke(device: &Device) -> OfficeCommand {
+    OfficeCommand::Revoke { author: device.author.to_string(), reason: "手机丢失".to_owned() }
+}
+
+fn reassign(device: &Device) -> (String, Option<Vec<Uuid>>) {
+    (device.author.to_string(), None)
+}
+
+/// Carries everything that one device holds of a scope to another, as a colleague would.
+fn carry(from: &mut Device, to: &mut Device, scope: &Scope) {
+    from.store.seal(&from.key, scope).unwrap();
+    let chain = from.store.trust().unwrap().chain_of(from.author);
+    to.store.add_certificates(&chain).unwrap();
+    let (batches, _) = from.store.path_batches(scope, &lastmile_log::Segment::trunk(from.author), 0, 1 << 20).unwrap();
+    let incoming = batches.into_iter().map(|batch| Incoming { packed: batch.packed, seals: batch.seals }).collect();
+    to.store.ingest(incoming, ViewMode::Now, Durability::Full).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_in_a_scope_of_others_is_held_back_whoever_carries_it() {
+    let world = World::new();
+    let relay = world.start().await;
+    let (mut intruder, mut colleague) = (worker(&relay, OTHER_COMMUNITY).await, worker(&relay, COMMUNITY).await);
+    let office = relay.office();
+    let (intruder, mut colleague, id) = apart(move || {
+        let id = fresh_id();
+        let scope = community(COMMUNITY);
+        intruder.save_in(&scope, vec![activity(id, "混入", 900)]);
+        carry(&mut intruder, &mut colleague, &scope);
+        assert_eq!(colleague.state("activity", id).as_deref(), Some("submitted"), "a colleague cannot know");
+        assert_eq!(colleague.sync(), None);
+        (intruder, colleague, id)
+    })
+    .await;
+    relay.settle().await.unwrap();
+    assert_eq!(held_back(&office, &intruder).await, [(1, "scope".to_owned())]);
+    assert!(relay.reader().await.unwrap().record("activity", id, None).is_err());
+    apart(move || {
+        assert_eq!(colleague.sync(), None);
+        assert_eq!(colleague.state("activity", id), None, "the verdict reaches whoever holds it");
+    })
+    .await;
+    let release = OfficeCommand::Release {
+        scope: COMMUNITY.to_owned(),
+        author: intruder.author.to_string(),
+        from: 1,
+        to: None,
+        reason: "借调".to_owned(),
+    };
+    office.run(release).await.unwrap();
+    assert_eq!(held_back(&office, &intruder).await, []);
+    relay.stop().await.unwrap();
+    // What was released stays so, though everything is looked at again.
+    let relay = world.start().await;
+    relay.settle().await.unwrap();
+    assert_eq!(held_back(&relay.office(), &intruder).await, []);
+    relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_first_change_and_what_a_worker_may_not_confirm_wait_for_the_office() {
+    let world = World::new();
+    let relay = world.start().await;
+    let mut device = worker(&relay, COMMUNITY).await;
+    let office = relay.office();
+    let (device, id) = apart(move || {
+        let id = fresh_id();
+        device.save(vec![activity(id, "清洁日", 10)]);
+        device.save(vec![change("activity", id, event("verify", None))]);
+        device.save(vec![change("activity", id, vec![Edit::set("note", "后来")])]);
+        assert_eq!(device.sync(), None);
+        (device, id)
+    })
+    .await;
+    assert_eq!(held_back(&office, &device).await, [(2, "role activity verify".to_owned())]);
+    let record = relay.reader().await.unwrap().record("activity", id, None).unwrap();
+    assert_eq!(record.state.as_deref(), Some("submitted"));
+    assert!(record.values.contains_key("note"), "what is permitted counts, though it came after");
+    relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_made_before_the_end_of_its_time_counts_for_five_weeks() {
+    let world = World::new();
+    let relay = world.start().await;
+    let order =
+        || InviteOrder { until_ms: Some(NOW + 10 * DAY), ..InviteOrder::new(vec![community(COMMUNITY)], relay.url()) };
+    let (mut one, mut late) = (invited(&relay, order()).await, invited(&relay, order()).await);
+    let office = relay.office();
+    let (mut one, mut late) = apart(move || {
+        for device in [&mut one, &mut late] {
+            device.now_ms = NOW + 9 * DAY;
+            device.save(vec![activity(fresh_id(), "之前", 1)]);
+            device.now_ms = NOW + 11 * DAY;
+            device.save(vec![activity(fresh_id(), "之后", 1)]);
+            // A claim of an earlier day after a later one is no excuse.
+            device.now_ms = NOW + 8 * DAY;
+            device.save(vec![activity(fresh_id(), "倒填", 1)]);
+        }
+        (one, late)
+    })
+    .await;
+    world.at(NOW + 20 * DAY);
+    one.now_ms = NOW + 20 * DAY;
+    let one = apart(move || {
+        assert_eq!(one.sync(), None);
+        one
+    })
+    .await;
+    let ended = |seq| (seq, "ended".to_owned());
+    assert_eq!(held_back(&office, &one).await, [ended(2), ended(3)]);
+    world.at(NOW + 46 * DAY);
+    late.now_ms = NOW + 46 * DAY;
+    let late = apart(move || {
+        assert_eq!(late.sync(), None);
+        late
+    })
+    .await;
+    assert_eq!(held_back(&office, &late).await, [(1, "late".to_owned()), ended(2), ended(3)]);
+    relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_people_each_does_what_was_granted_to_each() {
+    let world = World::new();
+    let relay = world.start().await;
+    let (worker, secretary, stranger) =
+        (Uuid::from_bytes([1; 16]), Uuid::from_bytes([2; 16]), Uuid::from_bytes([3; 16]));
+    let office = relay.office();
+    let here = |person, role: Role| OfficeCommand::Grant {
+        person,
+        role: role.code().to_owned(),
+        scope: COMMUNITY.to_owned(),
+        since: None,
+        until: None,
+    };
+    office.run(here(secretary, Role::Secretary)).await.unwrap();
+    let wrong = OfficeCommand::Grant {
+        person: secretary,
+        role: "secretary".to_owned(),
+        scope: "430103".to_owned(),
+        since: None,
+        until: None,
+    };
+    assert!(matches!(office.run(wrong).await, Err(OfficeError::WrongLevel { .. })));
+    office.run(here(worker, Role::Worker)).await.unwrap();
+    let order = InviteOrder {
+        roles: vec![Role::Worker, Role::Secretary],
+        persons: Vec::new(),
+        ..InviteOrder::new(vec![community(COMMUNITY)], relay.url())
+    };
+    let mut device = invited(&relay, order).await;
+    // Who uses it is said afterwards, so that nobody is granted what the device as a whole may do.
+    let (author, _) = reassign(&device);
+    world.at(NOW + 1);
+    let people = OfficeCommand::Reassign {
+        author,
+        persons: Some(vec![worker, secretary]),
+        roles: None,
+        scopes: None,
+        until_ms: None,
+    };
+    // Both were granted one role each; certifying the device grants the missing pairs, which are ended again.
+    office.run(people).await.unwrap();
+    for (person, role) in [(worker, "secretary"), (secretary, "worker")] {
+        let end = OfficeCommand::EndGrant { person, role: role.to_owned(), scope: COMMUNITY.to_owned(), until: None };
+        office.run(end).await.unwrap();
+    }
+    let device = apart(move || {
+        device.now_ms = NOW + 60_000;
+        for acting in [Some(worker), Some(secretary), Some(stranger), None] {
+            device.acting = acting;
+            let id = fresh_id();
+            device.save(vec![activity(id, "清洁日", 1)]);
+            device.save(vec![change("activity", id, event("verify", None))]);
+        }
+        assert_eq!(device.sync(), None);
+        device
+    })
+    .await;
+    let held: Vec<(u64, String)> = held_back(&office, &device).await;
+    let expected =
+        [(2, "role activity verify"), (5, "other_person"), (6, "other_person"), (7, "no_person"), (8, "no_person")];
+    assert_eq!(held, expected.map(|(seq, why)| (seq, why.to_owned())));
+    relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_device_brings_what_it_holds_and_is_given_nothing() {
+    let world = World::new();
+    let relay = world.start().await;
+    let (mut lost, mut other) = (worker(&relay, COMMUNITY).await, worker(&relay, COMMUNITY).await);
+    let office = relay.office();
+    let (mut lost, mut other, before) = apart(move || {
+        let before = fresh_id();
+        lost.save(vec![activity(before, "之前", 1)]);
+        assert_eq!((lost.sync(), other.sync()), (None, None));
+        (lost, other, before)
+    })
+    .await;
+    let answer = office.run(revoke(&lost)).await.unwrap();
+    assert_eq!(answer, OfficeAnswer::Revoked { authors: vec![lost.author.to_string()] });
+    assert!(devices(&office).await.iter().any(|device| device.author == lost.author.to_string() && device.revoked));
+    // The device goes on under another author of its own making, as a restored one would.
+    let successor = AuthorKey::from_seed(&fresh::<32>());
+    let (lost, mut other, after, secret, heir) = apart(move || {
+        let (after, secret) = (fresh_id(), fresh_id());
+        other.save(vec![activity(secret, "内部", 2)]);
+        assert_eq!(other.sync(), None);
+        lost.now_ms = NOW + 60_000;
+        lost.save(vec![activity(after, "之后", 1)]);
+        assert_eq!(lost.sync(), None);
+        assert_eq!(lost.unsent(), 0, "nothing is lost: it was taken and receipted");
+        assert_eq!(lost.state("activity", secret), None, "not a byte was served");
+        let mine =
+            lost.store.trust().unwrap().certificates(lost.author).find(|one| !one.scopes.is_empty()).unwrap().clone();
+        let certificate = Certificate { public: successor.public(), issuer: Issuer::Predecessor(lost.author), ..mine };
+        let certificate = certificate.signed(&lost.key, &lost.deployment);
+        let mut chain = lost.store.trust().unwrap().chain_of(lost.author);
+        chain.push(certificate);
+        let invite = lastmile_log::Invite {
+            relay: String::new(),
+            deployment: lost.deployment,
+            token: [0; 16],
+            scopes: vec![community(COMMUNITY)],
+            office_key: lost.office_key,
+        };
+        let mut heir = Device::with(lost.addr, &invite, successor, &chain);
+        heir.save(vec![activity(fresh_id(), "冒名", 1)]);
+        carry(&mut heir, &mut other, &community(COMMUNITY));
+        assert_eq!(other.sync(), None);
+        (lost, other, after, secret, heir)
+    })
+    .await;
+    assert_eq!(held_back(&office, &lost).await, [(2, "revoked".to_owned())]);
+    assert_eq!(held_back(&office, &heir).await, [(1, "revoked".to_owned())]);
+    let reader = &mut relay.reader().await.unwrap();
+    assert!(reader.record("activity", before, None).is_ok() && reader.record("activity", secret, None).is_ok());
+    assert!(reader.record("activity", after, None).is_err());
+    // The office lets the last of it count after all.
+    let release = OfficeCommand::Quarantine {
+        scope: COMMUNITY.to_owned(),
+        author: lost.author.to_string(),
+        from: 2,
+        to: Some(2),
+        reason: "核实".to_owned(),
+    };
+    office.run(release.clone()).await.unwrap();
+    let OfficeCommand::Quarantine { scope, author, from, to, reason } = release else { unreachable!() };
+    office.run(OfficeCommand::Release { scope, author, from, to, reason }).await.unwrap();
+    assert_eq!(held_back(&office, &lost).await, []);
+    apart(move || {
+        assert_eq!(other.sync(), None);
+        assert_eq!(other.state("activity", after).as_deref(), Some("submitted"));
+    })
+    .await;
+    relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_phone_is_replaced_with_one_invite() {
+    let world = World::new();
+    let relay = world.start().await;
+    let lost = worker(&relay, COMMUNITY).await;
+    let order =
+        || InviteOrder { replaces: Some(lost.author), ..InviteOrder::new(vec![community(COMMUNITY)], relay.url()) };
+    let office = relay.office();
+    let unused = relay.invite(order()).await.unwrap();
+    assert!(devices(&office).await.iter().all(|device| !device.revoked), "an invite alone revokes nobody");
+    let OfficeAnswer::Invites { invites } = office.run(OfficeCommand::Invites).await.unwrap() else { panic!() };
+    assert_eq!(invites.iter().filter(|invite| !invite.used).count(), 1);
+    let name = invites.iter().find(|invite| !invite.used).unwrap().invite.clone();
+    office.run(OfficeCommand::Withdraw { invite: name.clone() }).await.unwrap();
+    assert!(matches!(
+        office.run(OfficeCommand::Withdraw { invite: "0".repeat(12) }).await,
+        Err(OfficeError::NoInvite { .. })
+    ));
+    let addr = relay.addr();
+    let refused = apart(move || {
+        let key = AuthorKey::from_seed(&fresh::<32>());
+        let body =
+            lastmile_protocol::enrol::enrol_request(&key, &unused.deployment, unused.token, "", NOW, fresh()).unwrap();
+        error_in(&crate::device::post(addr, "/v1/enrol", &body))
+    })
+    .await;
+    assert_eq!(refused, Some(lastmile_protocol::Code::BadToken));
+    let new = invited(&relay, order()).await;
+    let all = devices(&office).await;
+    let revoked = |author: &str| all.iter().find(|device| device.author == author).unwrap().revoked;
+    assert!(revoked(&lost.author.to_string()) && !revoked(&new.author.to_string()));
+    relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_database_forgot_the_register_knows() {
+    let world = World::new();
+    let relay = world.start().await;
+    let (mut lost, mut other) = (worker(&relay, COMMUNITY).await, worker(&relay, COMMUNITY).await);
+    let person = fresh_id();
+    let (mut lost, other) = apart(move || {
+        let (record, check_in) = (other.person(person, "王小菲", None), other.check_in(person));
+        other.save(vec![record, check_in]);
+        assert_eq!((other.sync(), lost.sync()), (None, None));
+        (lost, other)
+    })
+    .await;
+    relay.settle().await.unwrap();
+    relay.stop().await.unwrap();
+    let copy = world.path().with_extension("copy.db");
+    std::fs::copy(world.path().join("relay.db"), &copy).unwrap();
+
+    let relay = world.start().await;
+    let office = relay.office();
+    office.run(revoke(&lost)).await.unwrap();
+    let erase = OfficeCommand::Erase { record_type: None, id: person.0, reason: "本人要求".to_owned() };
+    let OfficeAnswer::Erased { records } = office.run(erase).await.unwrap() else { panic!() };
+    assert_eq!(records.len(), 2, "the person and the check-in");
+    relay.stop().await.unwrap();
+
+    for file in ["relay.db", "relay.db-wal", "relay.db-shm"] {
+        let _ = std::fs::remove_file(world.path().join(file));
+    }
+    std::fs::rename(&copy, world.path().join("relay.db")).unwrap();
+    let relay = world.start().await;
+    let reader = &mut relay.reader().await.unwrap();
+    let record = reader.record("person", person, None).unwrap();
+    assert!(!record.values.contains_key("name") && record.values.contains_key("status"), "{:?}", record.values);
+    let check_in = reader.record("check_in", derive::check_in(person, COMMUNITY), None).unwrap();
+    assert_eq!(check_in.state.as_deref(), Some("registered"));
+    lost.addr = relay.addr();
+    let lost = apart(move || {
+        lost.now_ms = NOW + 1;
+        lost.save(vec![activity(fresh_id(), "之后", 1)]);
+        let _ = lost.sync();
+        lost
+    })
+    .await;
+    let held = held_back(&relay.office(), &lost).await;
+    assert!(held.iter().all(|(_, why)| why == "revoked") && !held.is_empty(), "{held:?}");
+    relay.stop().await.unwrap();
+    drop(other);
+
+    // A register that is not the one the database knows is a reason not to start.
+    let register = world.path().join("register.jsonl");
+    let text = std::fs::read_to_string(&register).unwrap();
+    std::fs::write(&register, text.lines().take(1).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    let refused = RelayFolder::open_or_create(world.path(), &world.options()).unwrap_err();
+    assert!(matches!(refused, RelayError::RegisterShort { .. }), "{refused}");
+    std::fs::write(&register, text.replacen("\"what\":\"revoked\"", "\"what\":\"erased\"", 1)).unwrap();
+    let refused = RelayFolder::open_or_create(world.path(), &world.options()).unwrap_err();
+    assert!(matches!(refused, RelayError::Chain { .. }), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_reaches_every_device_and_late_uploads() {
+    let world = World::new();
+    let relay = world.start().await;
+    let (mut one, mut away) = (worker(&relay, COMMUNITY).await, worker(&relay, COMMUNITY).await);
+    let office = relay.office();
+    let person = fresh_id();
+    let name = "欧阳标记九";
+    let (mut one, mut away) = apart(move || {
+        let (record, check_in) = (one.person(person, name, None), one.check_in(person));
+        one.save(vec![record, check_in]);
+        assert_eq!((one.sync(), away.sync()), (None, None));
+        assert_eq!(away.value("person", person, "name").as_ref().and_then(|value| value.as_str()), Some(name));
+        // Work on the person that the relay has not seen yet.
+        away.save(vec![change("person", person, vec![Edit::set("job", name)])]);
+        (one, away)
+    })
+    .await;
+    let confirm = OfficeCommand::Confirm {
+        which: lastmile_relay::Selection::Ids(vec![derive::check_in(person, COMMUNITY).0]),
+        on: Some("2026-03-02".to_owned()),
+    };
+    assert!(matches!(office.run(confirm).await, Ok(OfficeAnswer::Done { done: 1, .. })));
+    let erase = || OfficeCommand::Erase { record_type: None, id: person.0, reason: "本人要求".to_owned() };
+    office.run(erase()).await.unwrap();
+    // Again is harmless.
+    office.run(erase()).await.unwrap();
+    let state = |relay: &mut lastmile_store::Reader, id: RecordId| relay.record("check_in", id, None).unwrap().state;
+    let mut reader = relay.reader().await.unwrap();
+    let check_in = derive::check_in(person, COMMUNITY);
+    assert_eq!(state(&mut reader, check_in).as_deref(), Some("confirmed"), "counts stand");
+    drop(reader);
+    apart(move || {
+        assert_eq!(one.sync(), None);
+        assert_eq!(one.value("person", person, "name"), None);
+        assert_eq!(one.state("check_in", check_in).as_deref(), Some("confirmed"));
+        assert_eq!((away.sync(), away.sync()), (None, None));
+        assert_eq!((away.value("person", person, "name"), away.value("person", person, "job")), (None, None));
+        assert_eq!((one.sync(), away.unsent()), (None, 0));
+        for device in [&one, &away] {
+            let (mine, theirs) =
+                (device.store.reader().unwrap().digest(None), one.store.reader().unwrap().digest(None));
+            assert_eq!(mine.unwrap(), theirs.unwrap());
+        }
+    })
+    .await;
+    relay.settle().await.unwrap();
+    relay.stop().await.unwrap();
+    for entry in std::fs::read_dir(world.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            let found = bytes.windows(name.len()).any(|window| window == name.as_bytes());
+            assert!(!found, "{} still holds the name", path.display());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_office_does_is_in_the_audit_log_without_a_name() {
+    let world = World::new();
+    let relay = world.start().await;
+    let mut device = worker(&relay, COMMUNITY).await;
+    let person = fresh_id();
+    let device = apart(move || {
+        let record = device.person(person, "欧阳标记九", None);
+        device.save(vec![record]);
+        assert_eq!(device.sync(), None);
+        device
+    })
+    .await;
+    let office = relay.office();
+    office
+        .run(OfficeCommand::Duplicates {
+            record_type: None,
+            within: None,
+            likeness: lastmile_relay::Likeness::Weak,
+            limit: 0,
+        })
+        .await
+        .unwrap();
+    office.run(revoke(&device)).await.unwrap();
+    assert!(office.run(OfficeCommand::Grants { person: Uuid::nil() }).await.is_ok());
+    let refused = OfficeCommand::Revoke { author: "00".to_owned(), reason: "x".to_owned() };
+    assert!(office.run(refused).await.is_err());
+    relay.stop().await.unwrap();
+    let (entries, end) = read_audit(world.path()).unwrap();
+    let said: Vec<String> = entries.iter().map(|entry| format!("{} {}", entry.what, entry.outcome)).collect();
+    assert_eq!(said, ["enrol done", "duplicates done", "revoke done", "grants done", "revoke no_device"]);
+    assert!(entries[0].who.starts_with("device ") && entries[1].count == Some(0));
+    let text: String = std::fs::read_dir(world.path().join("audit"))
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    assert!(!text.contains("欧阳") && !text.contains("手机"), "{text}");
+    assert_eq!(check_audit(world.path(), Some(&end.to_bytes())).unwrap(), None);
+}
