@@ -27,14 +27,16 @@ pub(crate) struct Verdict {
     pub reason: String,
 }
 
+/// Parts of strands, as (strand, first, last).
+type Path = Vec<(u32, u64, u64)>;
+
 /// How far an author is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Revoked {
     through: u64,
     chain: ChainHash,
-    /// Where copies of the log have parted and the last accepted commit is held: the parts of strands that lead to it, as (strand,
-    /// first, last).
-    path: Option<Vec<(u32, u64, u64)>>,
+    /// Where copies of the log have parted and the last accepted commit is held: what leads to it.
+    path: Option<Path>,
 }
 
 /// The verdicts of every scope, and who was revoked there.
@@ -232,7 +234,7 @@ fn side_of(
     storage: &dyn Storage,
     (scope, author): (u32, AuthorId),
     (seq, chain): (u64, ChainHash),
-) -> Result<Option<Vec<(u32, u64, u64)>>, StoreError> {
+) -> Result<Option<Path>, StoreError> {
     let strands: Vec<_> = index.strands_of(scope, author).collect();
     if seq == 0 || strands.len() < 2 {
         return Ok(None);
