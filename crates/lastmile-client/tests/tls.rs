@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use lastmile_client::http::{Carrier, MEDIA_TYPE};
 use lastmile_client::{ClientError, Distrust, Transport};
 use lastmile_log::sha256;
-use lastmile_web::tls::{Authority, Identity, Tls};
+use lastmile_web::tls::{Authority, Identity, Tls, pem};
 use lastmile_web::{Limits, Server};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -89,28 +89,11 @@ fn borrowed(own: &Issuer, other: &Path) -> Identity {
     let key = rcgen::KeyPair::generate().unwrap();
     let params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
     let certificate = params.self_signed(&key).unwrap();
-    let block = |label: &str, der: &[u8]| {
-        let digits = base64(der);
-        format!("-----BEGIN {label}-----\n{digits}\n-----END {label}-----\n")
-    };
     let copied = std::fs::read_to_string(own.folder.path().join("ca.crt")).unwrap();
     let (chain, private) = (other.join("chain.pem"), other.join("key.pem"));
-    std::fs::write(&chain, block("CERTIFICATE", certificate.der()) + &copied).unwrap();
-    std::fs::write(&private, block("PRIVATE KEY", &key.serialize_der())).unwrap();
+    std::fs::write(&chain, pem::encode("CERTIFICATE", certificate.der()) + &copied).unwrap();
+    std::fs::write(&private, pem::encode("PRIVATE KEY", &key.serialize_der())).unwrap();
     Identity::from_files(&chain, &private).unwrap()
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
-        for at in 0..4 {
-            let digit = char::from(DIGITS.get((bits >> (18 - 6 * at) & 63) as usize).copied().unwrap());
-            text.push(if at > three.len() { '=' } else { digit });
-        }
-    }
-    text
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -37,6 +37,7 @@ pub(crate) struct Shared {
     refused: AtomicU64,
     timed_out: AtomicU64,
     failed_handshakes: AtomicU64,
+    cut: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +62,8 @@ pub struct Load {
     pub timed_out: u64,
     /// Handshakes that failed since the start, the late ones not counted.
     pub failed_handshakes: u64,
+    /// Connections that were cut at the end of a shutdown's grace.
+    pub cut: usize,
     /// Whether a shutdown has begun.
     pub stopping: bool,
 }
@@ -104,6 +107,7 @@ impl Connections {
             refused: AtomicU64::new(0),
             timed_out: AtomicU64::new(0),
             failed_handshakes: AtomicU64::new(0),
+            cut: AtomicUsize::new(0),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -154,6 +158,7 @@ impl Connections {
             refused: self.shared.refused.load(Ordering::Relaxed),
             timed_out: self.shared.timed_out.load(Ordering::Relaxed),
             failed_handshakes: self.shared.failed_handshakes.load(Ordering::Relaxed),
+            cut: self.shared.cut.load(Ordering::Relaxed),
             stopping: self.shared.stage() != Stage::Serving,
         }
     }
@@ -176,6 +181,7 @@ impl Connections {
 
     /// Ends every connection that is still open, wherever it stands.
     pub fn cut(&self) {
+        self.shared.cut.store(*self.shared.open_count.borrow(), Ordering::Relaxed);
         self.shared.advance(Stage::Cut);
     }
 

@@ -4,7 +4,7 @@ mod authority;
 mod der;
 mod error;
 mod identity;
-mod pem;
+pub mod pem;
 
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};

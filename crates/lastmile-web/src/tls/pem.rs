@@ -3,8 +3,9 @@
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const LINE: usize = 64;
 
-/// Writes one block under this label.
-pub(super) fn encode(label: &str, content: &[u8]) -> String {
+/// Writes one block under this label, e.g. `CERTIFICATE`.
+#[must_use]
+pub fn encode(label: &str, content: &[u8]) -> String {
     let mut text = format!("-----BEGIN {label}-----\n");
     let mut column = 0;
     for three in content.chunks(3) {
