@@ -283,6 +283,8 @@ fn a_servers_certificate_is_short_and_due_before_its_end() {
     assert!(made.not_before_ms() < now_ms() - 29 * day, "slow clocks see it as begun");
     assert!(!Authority::is_due(&made, now_ms()) && !Authority::is_due(&made, now_ms() + 59 * day));
     assert!(Authority::is_due(&made, now_ms() + 61 * day));
+    assert!(made.is_for("relay.example") && made.is_for("127.0.0.1"));
+    assert!(!made.is_for("other.example") && !made.is_for("127.0.0.2") && !made.is_for(""));
     let bad = authority.identity(&["not a name ü".to_owned()], now_ms());
     assert!(matches!(bad, Err(TlsError::BadName { .. })), "{bad:?}");
 }

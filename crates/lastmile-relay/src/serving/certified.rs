@@ -28,7 +28,7 @@ pub(crate) struct Certified {
 #[derive(Debug)]
 enum Source {
     Own { certificate: PathBuf, key: PathBuf, read: Stamp },
-    Private { authority: Authority, names: Vec<String> },
+    Private { authority: Box<Authority>, names: Vec<String> },
 }
 
 /// When two files last changed, and how long they are.
@@ -55,7 +55,7 @@ impl Certified {
                 (identity, Source::Own { certificate: certificate.clone(), key: key.clone(), read })
             }
             Encryption::Private { names } => {
-                let authority = Authority::open_or_create(folder, now_ms)?;
+                let authority = Box::new(Authority::open_or_create(folder, now_ms)?);
                 let names = all_names(names, serving.url.as_deref(), addr)?;
                 (authority.identity(&names, now_ms)?, Source::Private { authority, names })
             }

@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 
 use super::der::facts;
@@ -51,6 +53,14 @@ impl Identity {
             _ => Unfit::Key,
         })?;
         Ok(Self { shown: Arc::new(shown), not_before_ms, not_after_ms })
+    }
+
+    /// Whether its certificate is for this host name or IP address.
+    #[must_use]
+    pub fn is_for(&self, name: &str) -> bool {
+        let Ok(name) = ServerName::try_from(name) else { return false };
+        let first = self.shown.cert.first().and_then(|first| ParsedCertificate::try_from(first).ok());
+        first.is_some_and(|first| verify_server_name(&first, &name).is_ok())
     }
 
     /// From when its certificate counts, in milliseconds since 1970 UTC.
