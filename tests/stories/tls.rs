@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use lastmile_client::http::Carrier;
@@ -256,6 +258,52 @@ async fn an_own_certificate_is_read_again_when_its_files_change_or_when_told() {
     assert_eq!(meet(&relay).await, None, "not looked at yet");
     relay.reload();
     until(&relay, Some(Distrust::WrongName)).await;
+    relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_relays_own_certificate_is_renewed_before_its_end() {
+    const DAY_MS: i64 = 86_400_000;
+    let folder = tempfile::tempdir().unwrap();
+    let (system, ahead_ms) = (lastmile_relay::system_clock(), Arc::new(AtomicI64::new(0)));
+    let ahead = Arc::clone(&ahead_ms);
+    let clock: lastmile_relay::Clock = Arc::new(move || system() + ahead.load(Ordering::Relaxed));
+    let options = RelayOptions { clock, ..RelayOptions::default() };
+    let opened = RelayFolder::open_or_create(folder.path(), &options).unwrap();
+    let every = Duration::from_millis(20);
+    let serving = Serving { certificate_check: every, ..private(NOWHERE.parse().unwrap()) };
+    let relay = Relay::serve(opened, serving).await.unwrap();
+    let metrics = relay.metrics_addr().unwrap();
+    let left = async || -> i64 {
+        let page = get(metrics, "/metrics").await;
+        let line = page.lines().find_map(|line| line.strip_prefix("lastmile_certificate_days_left "));
+        line.unwrap().parse().unwrap()
+    };
+    assert_eq!(left().await, 89);
+    ahead_ms.store(59 * DAY_MS, Ordering::Relaxed);
+    tokio::time::sleep(every * 10).await;
+    assert_eq!(left().await, 30, "not due yet");
+    ahead_ms.store(61 * DAY_MS, Ordering::Relaxed);
+    for _ in 0..400 {
+        if left().await == 89 {
+            return relay.stop().await.unwrap();
+        }
+        tokio::time::sleep(every).await;
+    }
+    panic!("the certificate was not renewed: {} days are left", left().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_names_its_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = serve(folder.path(), Serving::new(NOWHERE.parse().unwrap(), Limits::default())).await;
+    let id = |answer: &str| {
+        let line = answer.lines().find_map(|line| line.strip_prefix("x-request-id: "));
+        line.unwrap_or_else(|| panic!("{answer}")).to_owned()
+    };
+    let (one, two) = (get(relay.addr(), "/healthz").await, get(relay.addr(), "/nothing").await);
+    assert_eq!(id(&one).len(), 16);
+    assert_ne!(id(&one), id(&two));
     relay.stop().await.unwrap();
 }
 

@@ -85,3 +85,25 @@ pub(crate) fn host_of(url: &str) -> Result<String, RelayError> {
     let host = uri.host().filter(|host| known && !host.is_empty()).ok_or_else(bad)?;
     Ok(host.trim_start_matches('[').trim_end_matches(']').to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clear_text_is_for_this_computer_and_the_proxies_alone() {
+        let clear = Serving::new(NEAR, Limits::default());
+        assert!(clear.bounds().proxies_only);
+        let private = Serving { encryption: Encryption::Private { names: Vec::new() }, ..clear };
+        assert!(!private.bounds().proxies_only);
+    }
+
+    #[test]
+    fn a_url_has_a_host_and_a_scheme_of_the_web() {
+        assert_eq!(host_of("https://relay.example:8440/x").unwrap(), "relay.example");
+        assert_eq!(host_of("http://[2001:db8::1]:8440").unwrap(), "2001:db8::1");
+        for none in ["relay.example", "ftp://relay.example", "https://", ""] {
+            assert!(matches!(host_of(none), Err(RelayError::BadUrl { .. })), "{none}");
+        }
+    }
+}
