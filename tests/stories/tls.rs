@@ -110,6 +110,7 @@ async fn the_office_reaches_a_relay_under_tls_and_its_invites_are_pinned() {
         until_ms: None,
         valid_hours: 1,
         relay: relay.map(str::to_owned),
+        replaces: None,
     };
     let ask = |command: OfficeCommand| {
         let at = folder.path().to_owned();
