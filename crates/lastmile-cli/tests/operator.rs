@@ -88,6 +88,12 @@ fn from_a_configuration_file_to_an_enrolled_device_under_tls() {
     assert!(std::fs::read_to_string(&svg).unwrap().starts_with("<svg "));
     run(0, &["relay", "invite", "--dir", &relay, "--scope", COMMUNITY, "--qr", &png]);
     assert!(std::fs::read(&png).unwrap().starts_with(b"\x89PNG\r\n\x1a\n"));
+    #[cfg(unix)]
+    for code in [&svg, &png] {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(code).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "whoever reads the code can use it");
+    }
     run(2, &["relay", "invite", "--dir", &relay, "--scope", COMMUNITY, "--qr", &place.text("code.gif")]);
     run(0, &["device", "init", "--invite-file", &invite, "--dir", &device]);
     run(0, &["device", "sync", "--dir", &device]);

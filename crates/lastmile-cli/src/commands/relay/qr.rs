@@ -4,7 +4,7 @@ use std::path::Path;
 
 use qrcode::{Color, EcLevel, QrCode};
 
-use super::super::written::write_whole;
+use super::super::written::write_private;
 use crate::error::{CliError, Exit};
 use crate::messages::key;
 
@@ -103,12 +103,12 @@ impl Code {
         png
     }
 
-    /// Writes the code to a file: PNG or SVG, as its name ends.
+    /// Writes the code to a file of its owner's alone, since it is the invitation: PNG or SVG, as its name ends.
     pub fn write(&self, file: &Path) -> Result<(), CliError> {
         let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
         match ending.as_str() {
-            "svg" => write_whole(file, self.svg().as_bytes()),
-            "png" => write_whole(file, &self.png()),
+            "svg" => write_private(file, self.svg().as_bytes()),
+            "png" => write_private(file, &self.png()),
             _ => Err(CliError::new(Exit::Usage, key!("relay.qr_kind")).with("file", file.display())),
         }
     }
