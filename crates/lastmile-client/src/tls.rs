@@ -19,6 +19,12 @@ use rustls::{
     AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
 };
 
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::ClientError;
+
 /// Why whoever answers is not believed to be the relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Distrust {
@@ -221,6 +227,45 @@ fn system_roots() -> Result<RootCertStore, NoTrustStore> {
     }
     let reason = loaded.errors.first().map_or_else(|| "it is empty".to_owned(), ToString::to_string);
     Err(NoTrustStore { reason })
+}
+
+/// Makes encrypted streams to a relay, for carriers of their own; later ones resume the session of the first.
+#[derive(Clone)]
+pub struct Dialer {
+    connector: TlsConnector,
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dialer")
+    }
+}
+
+impl Dialer {
+    /// Believes the pinned authority alone, or else whom the system believes. `relay` is for the error's text.
+    ///
+    /// # Errors
+    /// [`ClientError::NoTrustStore`] when there is no telling whom to believe.
+    pub fn new(relay: &str, pin: Option<[u8; 32]>) -> Result<Self, ClientError> {
+        let config = client_config(pin)
+            .map_err(|error| ClientError::NoTrustStore { relay: relay.to_owned(), reason: error.to_string() })?;
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
+    }
+
+    /// Makes a handshake over a connection that stands. It waits as long as the other side does: the caller keeps the time.
+    ///
+    /// # Errors
+    /// [`ClientError::Untrusted`] when the other side cannot show that it is the relay, [`ClientError::Unreachable`] when it goes away,
+    /// [`ClientError::BadAddress`] when the address has no host.
+    pub async fn greet(&self, relay: &http::Uri, tcp: TcpStream) -> Result<TlsStream<TcpStream>, ClientError> {
+        let bad = || ClientError::BadAddress(relay.to_string());
+        let host = relay.host().ok_or_else(bad)?.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let name = ServerName::try_from(host).map_err(|_| bad())?;
+        self.connector.connect(name, tcp).await.map_err(|error| match Distrust::of(&error) {
+            Some(why) => ClientError::Untrusted { relay: relay.to_string(), why },
+            None => ClientError::Unreachable { relay: relay.to_string(), reason: error.to_string(), sent: 0 },
+        })
+    }
 }
 
 /// A configuration for clear connections, which never use it.

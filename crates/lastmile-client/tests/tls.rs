@@ -6,13 +6,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lastmile_client::http::{Carrier, MEDIA_TYPE};
+use lastmile_client::tls::Dialer;
 use lastmile_client::{ClientError, Distrust, Transport};
 use lastmile_log::sha256;
 use lastmile_web::tls::{Authority, Identity, Tls, pem};
 use lastmile_web::{Limits, Server};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use warp::Filter;
 
@@ -82,6 +83,22 @@ async fn the_pinned_authority_is_believed_and_no_other() {
         Err(ClientError::Untrusted { why: Distrust::UnknownIssuer, .. } | ClientError::NoTrustStore { .. }) => {}
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_stream_of_ones_own_is_believed_by_the_same_rules() {
+    let (own, other) = (Issuer::new(), Issuer::new());
+    let relay: http::Uri = serve(own.identity("127.0.0.1", now_ms())).await.parse().unwrap();
+    let connect = || TcpStream::connect(relay.authority().unwrap().as_str());
+    let dialer = Dialer::new("relay", Some(own.pin())).unwrap();
+    let mut stream = dialer.greet(&relay, connect().await.unwrap()).await.unwrap();
+    stream.write_all(b"POST /v1/sync HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("answer"), "{answer}");
+    let wrong = Dialer::new("relay", Some(other.pin())).unwrap();
+    let refused = wrong.greet(&relay, connect().await.unwrap()).await;
+    assert!(matches!(refused, Err(ClientError::Untrusted { why: Distrust::OtherAuthority, .. })), "{refused:?}");
 }
 
 /// A chain of another's certificate with the pinned authority's own copied behind it, which anybody who once connected has.
