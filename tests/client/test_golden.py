@@ -95,6 +95,10 @@ class Logs(unittest.TestCase):
         damaged = line[:-1] + ("A" if line[-1] != "A" else "B")
         with self.assertRaises(FormatError):
             Invite.parse(damaged)
+        self.assertIsNone(invite.pin)
+        line = golden(LOG, "invite-pinned-text").decode()
+        pinned = Invite.parse(line)
+        self.assertEqual((pinned.write(), len(pinned.pin)), (line, 32))
 
     def test_trust(self):
         certificates = [golden(LOG, f"certificate-{name}") for name in ("successor", "device", "office")]
@@ -213,8 +217,8 @@ class Wire(unittest.TestCase):
 
 LOG_FILES = {
     "certificate-device", "certificate-device-signed", "certificate-office", "certificate-office-signed",
-    "certificate-successor", "certificate-successor-signed", "fingerprint", "invite-text", "odd-batch",
-    "odd-batch-inflated", "odd-commit-hashed", "receipt", "receipt-signed", "seal", "seal-signed", "sealed-value",
+    "certificate-successor", "certificate-successor-signed", "fingerprint", "invite-pinned-text", "invite-text",
+    "odd-batch", "odd-batch-inflated", "odd-commit-hashed", "receipt", "receipt-signed", "seal", "seal-signed", "sealed-value",
     "usual-batch", "usual-batch-inflated", "usual-commit-hashed", "vector", "vector-digest",
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ use lastmile_client::auto::Pace;
 use lastmile_client::{AutoSync, ClientError, Replica, ReplicaOptions};
 use lastmile_model::input::Entry;
 use lastmile_model::{RecordId, Value};
-use lastmile_relay::{Relay, RelayFolder, RelayOptions};
+use lastmile_relay::{Encryption, Relay, RelayFolder, RelayOptions, Serving};
 use lastmile_web::Limits;
 use rand::{Rng as _, SeedableRng as _};
 
@@ -81,8 +81,12 @@ fn relay() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let folder = RelayFolder::open_or_create(folder(), &RelayOptions::default()).unwrap();
-        let address = std::env::var(ADDRESS).unwrap().parse().unwrap();
-        let mut relay = Relay::start(folder, address, Limits::default()).await.unwrap();
+        let address: std::net::SocketAddr = std::env::var(ADDRESS).unwrap().parse().unwrap();
+        let mut serving = Serving::new(address, Limits::default());
+        if !address.ip().is_loopback() {
+            serving.encryption = Encryption::Private { names: Vec::new() };
+        }
+        let mut relay = Relay::serve(folder, serving).await.unwrap();
         say("serving");
         relay.broken().await.unwrap();
     });

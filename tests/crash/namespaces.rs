@@ -6,6 +6,9 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Instant;
 
+use lastmile_relay::{Encryption, Relay, RelayFolder, RelayOptions, Serving};
+use lastmile_web::Limits;
+
 use crate::child::{ADDRESS, FOLDER, PAUSE, SAVES, SEED, TIMEOUT};
 use crate::ground::{Ground, digest, relay_digest, settle, wait};
 use crate::ledger::{Ledger, Said, checked, titles};
@@ -81,8 +84,18 @@ fn a_lossy_narrow_line_carries_everything_on_demand() {
         Ok(cable) => cable,
         Err(why) => return crate::skip("network namespaces", &why),
     };
-    let ground = Ground::new(1);
-    ground.open(0).set_relay(&format!("http://{inside}")).unwrap();
+    let ground = Ground::new(0);
+    // What leaves a computer goes under TLS: the device learns whom to believe, then moves to the other namespace.
+    wait(async {
+        let folder = RelayFolder::open_or_create(ground.relay(), &RelayOptions::default()).unwrap();
+        let encryption = Encryption::Private { names: Vec::new() };
+        let serving = Serving { encryption, ..Serving::new(ground.address, Limits::default()) };
+        let relay = Relay::serve(folder, serving).await.unwrap();
+        let mut replica = ground.enrol(&relay, 0).await;
+        replica.set_relay(&format!("https://{inside}")).unwrap();
+        replica.close().unwrap();
+        relay.stop().await.unwrap();
+    });
     let mut serving = command("relay", &["ip", "netns", "exec", &cable.far]);
     serving.env(FOLDER, ground.relay()).env(ADDRESS, inside.to_string());
     let mut relay = Process::start(serving, "relay", ground.folder.path());

@@ -13,8 +13,11 @@ use lastmile_model::planted::VARIABLE;
 /// The test that runs seeds until one fails.
 const SIMULATOR: &str = "simulator::until_it_fails";
 
+/// The tests of who is believed on the way between device and relay.
+const PATH: &str = "path::a_fault_is_noticed";
+
 /// Every fault, what it is, the test that must notice it, and a word of how.
-const FAULTS: [(&str, &str, &str, &str); 21] = [
+const FAULTS: [(&str, &str, &str, &str); 24] = [
     ("newest-clock-wins", "the value with the latest clock shows", SIMULATOR, "P6"),
     ("lost-loser", "a conflict's losing value is not listed", SIMULATOR, "P6"),
     ("remove-wins", "a removal takes concurrent additions with it", SIMULATOR, "P6"),
@@ -35,6 +38,9 @@ const FAULTS: [(&str, &str, &str, &str); 21] = [
     ("late-views", "what was received shows later", SIMULATOR, "P7"),
     ("unread-mark", "a folder put back is not noticed", SIMULATOR, "P9"),
     ("unwatched-log", "somebody else's use of the own author is not noticed", SIMULATOR, "P9"),
+    ("unpinned-certificate", "any authority is taken for the pinned one", PATH, "another authority"),
+    ("clear-text-anywhere", "requests go to other computers in clear text", PATH, "clear text"),
+    ("forwarded-by-anybody", "everybody may name an address to count by", PATH, "made-up address"),
     ("answer-before-commit", "most commits are answered before they are made", SIMULATOR, "holds no replica"),
 ];
 

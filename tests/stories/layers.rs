@@ -60,12 +60,16 @@ const LAYERS: [(&str, &[&str]); 12] = [
 ];
 
 /// Heavy dependencies and the crates that alone may use them outside tests.
-const OWNERS: [(&str, &[&str]); 5] = [
+const OWNERS: [(&str, &[&str]); 9] = [
     ("automerge", &["lastmile-crdt"]),
     ("rusqlite", &["lastmile-store"]),
     ("ed25519-dalek", &["lastmile-log"]),
     ("crypto_box", &["lastmile-log"]),
     ("warp", &["lastmile-web", "lastmile-relay", "lastmile-worker"]),
+    ("rustls", &["lastmile-web", "lastmile-client"]),
+    ("tokio-rustls", &["lastmile-web", "lastmile-client"]),
+    ("rcgen", &["lastmile-web"]),
+    ("hyper-rustls", &["lastmile-client"]),
 ];
 
 fn manifests() -> BTreeMap<String, toml::Table> {

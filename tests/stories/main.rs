@@ -9,5 +9,6 @@ mod poor_path;
 mod refused;
 mod restored;
 mod sync;
+mod tls;
 mod unattended;
 mod worked_cases;

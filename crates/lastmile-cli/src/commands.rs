@@ -23,8 +23,8 @@ mod written;
 
 pub(crate) use opened::store_error;
 
-use crate::args::Command;
 use crate::args::data::Import;
+use crate::args::{Command, Global};
 use crate::error::{CliError, Exit};
 use crate::output::Output;
 
@@ -32,12 +32,12 @@ use crate::output::Output;
 ///
 /// # Errors
 /// Fails with what the user is told.
-pub fn dispatch(command: Command, output: &mut Output) -> Result<Exit, CliError> {
+pub fn dispatch(command: Command, global: &Global, output: &mut Output) -> Result<Exit, CliError> {
     match command {
         Command::Import(Import::Roster(args)) => import_roster::run(&args, output),
         Command::Demo(args) => demo::run(&args, output),
         Command::Generate(args) => generate::run(&args, output),
-        Command::Relay(command) => relay::run(&command, output),
+        Command::Relay(command) => relay::run(&command, global, output),
         Command::Device(command) => device::run(&command, output),
         Command::Office(command) => office::run(&command, output),
         Command::Report(args) => report::run(&args, output),

@@ -8,6 +8,7 @@ pub mod actions;
 pub mod args;
 pub mod bench;
 pub mod commands;
+pub mod config;
 pub mod demo;
 pub mod dirs;
 pub mod error;
@@ -39,9 +40,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let mut output = Output::of_terminal(&cli.global);
-    logging::start(cli.global.verbose, output.colours_errors());
-    let Cli { command, .. } = cli;
-    match commands::dispatch(command, &mut output).and_then(|exit| output.flush().map(|()| exit)) {
+    // A relay that serves logs as its configuration says, which it reads first.
+    if !matches!(cli.command, args::Command::Relay(args::relay::Relay::Serve(_))) {
+        logging::start(cli.global.verbose, output.colours_errors());
+    }
+    let Cli { command, global } = cli;
+    match commands::dispatch(command, &global, &mut output).and_then(|exit| output.flush().map(|()| exit)) {
         Ok(exit) => exit.into(),
         Err(error) if error.is_closed_pipe() => Exit::Done.into(), // `lastmile ... | head` has seen enough
         Err(error) => {

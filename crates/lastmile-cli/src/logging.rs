@@ -15,7 +15,24 @@ pub(crate) fn start(verbose: u8, coloured: bool) {
         2 => "debug",
         _ => "trace",
     };
+    begin(level, coloured, false);
+}
+
+/// Starts the log of a service at its configured level, which `-v` and the variable stand above; `json` for one object a line, with the
+/// request's id among its fields.
+pub(crate) fn start_service(verbose: u8, coloured: bool, configured: &str, json: bool) {
+    let level = match verbose {
+        0 => configured,
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    begin(level, coloured, json);
+}
+
+fn begin(level: &str, coloured: bool, json: bool) {
     let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_unset| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(coloured && !json).with_writer(io::stderr);
     // A second start in one process (tests) keeps the first.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(coloured).with_writer(io::stderr).try_init();
+    let _ = if json { log.json().flatten_event(true).with_span_list(false).try_init() } else { log.try_init() };
 }

@@ -29,6 +29,7 @@ pub struct Output {
     out_style: Style,
     err_style: Style,
     bars: bool,
+    terminal: bool,
 }
 
 impl Output {
@@ -51,6 +52,7 @@ impl Output {
             out_style: Style::new(colored(out_terminal)),
             err_style: Style::new(colored(err_terminal)),
             bars: err_terminal && !global.quiet && !global.json,
+            terminal: out_terminal && !global.json,
         }
     }
 
@@ -58,13 +60,29 @@ impl Output {
     #[must_use]
     pub fn to(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, language: Language, json: bool) -> Self {
         let (out_style, err_style) = (Style::new(false), Style::new(false));
-        Self { out, err, json, quiet: false, messages: Messages::of(language), out_style, err_style, bars: false }
+        Self {
+            out,
+            err,
+            json,
+            quiet: false,
+            messages: Messages::of(language),
+            out_style,
+            err_style,
+            bars: false,
+            terminal: false,
+        }
     }
 
     /// Returns the messages of the user's language.
     #[must_use]
     pub const fn messages(&self) -> &'static Messages {
         self.messages
+    }
+
+    /// Returns whether a person sees the results as they come.
+    #[must_use]
+    pub const fn is_terminal(&self) -> bool {
+        self.terminal
     }
 
     /// Returns whether results go out as JSON.

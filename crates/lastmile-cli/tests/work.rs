@@ -210,7 +210,8 @@ fn a_check_finds_damage() {
 #[test]
 fn a_relay_without_tls_stays_on_its_computer() {
     let place = Place::new();
-    let output = run(2, &["relay", "serve", "--dir", &place.text("relay"), "--listen", "0.0.0.0:0"]);
+    let output =
+        run(2, &["relay", "serve", "--dir", &place.text("relay"), "--listen", "0.0.0.0:0", "--set", "tls.mode=off"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("--proxy"));
     assert!(!place.path("relay").exists());
     run(4, &["relay", "invite", "--dir", &place.text("relay"), "--scope", COMMUNITY]);

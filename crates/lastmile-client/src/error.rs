@@ -6,6 +6,8 @@ use lastmile_model::Problem;
 use lastmile_protocol::Code;
 use lastmile_store::StoreError;
 
+use crate::Distrust;
+
 /// Says what the device was doing, why it failed and, where there is one, the cure. No variant carries personal data.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -81,6 +83,27 @@ pub enum ClientError {
         /// Bytes of the request that were on their way; none when nobody was reached.
         sent: u64,
     },
+    /// Whoever answers at the relay's address is not believed to be the relay; nothing was said to them.
+    #[error("{relay}: is not believed to be the relay: {why}; what was saved is kept")]
+    Untrusted {
+        /// The relay's address.
+        relay: String,
+        /// Why.
+        why: Distrust,
+    },
+    /// The address would carry records in clear text beyond this computer.
+    #[error("`{0}` would send records in clear text over the network; write https:// and the relay's address")]
+    ClearText(String),
+    /// The system has no list of whom it trusts, and the invite names no authority.
+    #[error(
+        "{relay}: cannot be verified, as this system's list of trusted certificates cannot be used ({reason}); ask the office for an invite that names the relay's own authority"
+    )]
+    NoTrustStore {
+        /// The relay's address.
+        relay: String,
+        /// What is wrong with the list.
+        reason: String,
+    },
     /// Something else than a relay answered.
     #[error(
         "{relay}: answered with something that is no relay's answer ({found}); a login page of the network may stand before it"
@@ -111,11 +134,14 @@ pub enum ClientError {
     #[error("the exchange broke off: {0}")]
     Session(#[from] lastmile_protocol::SessionError),
     /// The address of the relay is no URL.
-    #[error("`{0}` is no address of a relay; write e.g. http://127.0.0.1:8470")]
+    #[error("`{0}` is no address of a relay; write e.g. https://relay.example:8440")]
     BadAddress(String),
     /// A value could not be sealed to the office.
     #[error("the office's key for sealed values is damaged; enrol the device anew")]
     OfficeKey,
+    /// The kept key of the relay's authority is damaged.
+    #[error("the kept key of the relay's authority is damaged; enrol the device anew")]
+    BadPin,
     /// The file is no bundle.
     #[error("{path}: is no bundle, or is damaged before its first record")]
     NotABundle {
@@ -146,6 +172,7 @@ impl ClientError {
         matches!(
             self,
             Self::Unreachable { .. }
+                | Self::Untrusted { .. }
                 | Self::NotARelay { .. }
                 | Self::BrokenOff { .. }
                 | Self::Refused { .. }

@@ -1,4 +1,4 @@
-//! The one-shot HTTP carrier: one request body, one response body.
+//! The one-shot HTTP carrier: one request body, one response body; over TLS beyond the own computer.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -10,15 +10,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body, Frame, SizeHint};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use lastmile_model::planted;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::ClientError;
 use crate::status::SyncProgress;
+use crate::tls::{client_config, is_own_computer, unused_config};
 use crate::transport::{Answer, Transport};
+use crate::{ClientError, Distrust};
 
 /// The media type of request and response bodies.
 pub const MEDIA_TYPE: &str = "application/vnd.lastmile.v1";
@@ -33,7 +36,7 @@ const BUFFERED: usize = 32 << 10;
 /// A connection to a relay, kept open between requests.
 #[derive(Debug, Clone)]
 pub struct Carrier {
-    client: Client<HttpConnector, Upload>,
+    client: Client<HttpsConnector<HttpConnector>, Upload>,
     relay: String,
     patience: Duration,
 }
@@ -100,22 +103,28 @@ impl Body for Upload {
 }
 
 impl Carrier {
-    /// Names the relay, e.g. `http://127.0.0.1:8470`; nothing is connected yet. A request is given up when nothing of it or of its
-    /// answer has moved for as long as `patience`.
+    /// Names the relay, e.g. `https://relay.example:8440`, and the key of its own authority where its invite did; nothing is connected
+    /// yet. A request is given up when nothing of it or of its answer has moved for as long as `patience`.
     ///
     /// # Errors
-    /// [`ClientError::BadAddress`] when it is no plain HTTP address.
-    pub fn new(relay: &str, patience: Duration) -> Result<Self, ClientError> {
+    /// [`ClientError::BadAddress`] when it is no such address, [`ClientError::ClearText`] when it is one of plain HTTP and of another
+    /// computer, [`ClientError::NoTrustStore`] when there is no telling whom to believe.
+    pub fn new(relay: &str, pin: Option<[u8; 32]>, patience: Duration) -> Result<Self, ClientError> {
         let relay = relay.trim_end_matches('/').to_owned();
-        let plain =
-            relay.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
-        if !plain {
-            return Err(ClientError::BadAddress(relay));
-        }
+        let encrypted = is_encrypted(&relay)?;
+        let config = if encrypted { client_config(pin) } else { unused_config() };
+        let config =
+            config.map_err(|error| ClientError::NoTrustStore { relay: relay.clone(), reason: error.to_string() })?;
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(Duration::from_secs(10)));
         connector.set_nodelay(true);
         connector.set_send_buffer_size(Some(BUFFERED));
+        connector.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(config)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(Duration::from_secs(30))
             .http1_max_buf_size(BUFFERED)
@@ -144,7 +153,10 @@ impl Carrier {
             .map_err(|_| ClientError::BadAddress(self.relay.clone()))?;
         let mut received = Vec::new();
         let exchange = async {
-            let response = self.client.request(request).await.map_err(|error| unreachable(root_cause(&error)))?;
+            let response = self.client.request(request).await.map_err(|error| match Distrust::of(&error) {
+                Some(why) => ClientError::Untrusted { relay: self.relay.clone(), why },
+                None => unreachable(root_cause(&error)),
+            })?;
             progress.moved();
             let status = response.status();
             let kind = response.headers().get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
@@ -176,6 +188,19 @@ impl Carrier {
             other => other?,
         }
         Ok(received.into())
+    }
+}
+
+/// Whether an address is one of TLS; one of plain HTTP must not leave this computer.
+fn is_encrypted(relay: &str) -> Result<bool, ClientError> {
+    let bad = || ClientError::BadAddress(relay.to_owned());
+    let uri: http::Uri = relay.parse().map_err(|_| bad())?;
+    let host = uri.host().ok_or_else(bad)?;
+    match uri.scheme_str() {
+        Some("https") => Ok(true),
+        Some("http") if is_own_computer(host) || planted!("clear-text-anywhere") => Ok(false),
+        Some("http") => Err(ClientError::ClearText(relay.to_owned())),
+        _ => Err(bad()),
     }
 }
 
@@ -233,7 +258,7 @@ mod tests {
     const BODY: usize = 4 << 20;
 
     async fn post(address: SocketAddr) -> Result<Bytes, ClientError> {
-        let carrier = Carrier::new(&format!("http://{address}"), Duration::from_millis(600)).unwrap();
+        let carrier = Carrier::new(&format!("http://{address}"), None, Duration::from_millis(600)).unwrap();
         carrier.post("/v1/sync", vec![7; BODY], &watch::Sender::default()).await
     }
 

@@ -18,6 +18,7 @@ pub mod peer;
 pub mod replica;
 pub mod status;
 mod succession;
+pub mod tls;
 pub mod transport;
 mod upload;
 
@@ -27,4 +28,5 @@ pub use draft::Draft;
 pub use error::ClientError;
 pub use replica::{Replica, ReplicaOptions};
 pub use status::{Refusal, SyncPhase, SyncProgress, SyncReport, SyncStatus};
+pub use tls::Distrust;
 pub use transport::Transport;

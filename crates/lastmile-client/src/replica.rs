@@ -31,6 +31,7 @@ use crate::transport::Transport;
 use crate::upload::UploadBudget;
 
 const RELAY: &str = "relay.address";
+const PIN: &str = "relay.pin";
 const OFFICE_KEY: &str = "office.key";
 const MARK: &str = "mark";
 const LABEL: &str = "device.label";
@@ -51,7 +52,7 @@ pub struct ReplicaOptions {
     pub app: String,
     /// How long a request may go without anything of it or of its answer moving.
     pub timeout: Duration,
-    /// What carries requests to the relay; `None` for plain HTTP.
+    /// What carries requests to the relay; `None` for HTTP, with TLS beyond this computer.
     pub transport: Option<Arc<dyn Transport>>,
 }
 
@@ -91,6 +92,8 @@ pub struct Replica {
     ahead_ms: AtomicI64,
     transport: Arc<dyn Transport>,
     relay: String,
+    /// The key of the relay's own authority, if the invite named one.
+    pin: Option<[u8; 32]>,
     exchange: tokio::sync::Mutex<()>,
     progress: watch::Sender<SyncProgress>,
     changes: broadcast::Sender<Arc<[Touched]>>,
@@ -108,10 +111,14 @@ impl std::fmt::Debug for Replica {
 }
 
 /// What carries requests to a relay, as the options say.
-fn transport_to(relay: &str, options: &ReplicaOptions) -> Result<Arc<dyn Transport>, ClientError> {
+fn transport_to(
+    relay: &str,
+    pin: Option<[u8; 32]>,
+    options: &ReplicaOptions,
+) -> Result<Arc<dyn Transport>, ClientError> {
     match &options.transport {
         Some(transport) => Ok(Arc::clone(transport)),
-        None => Ok(Arc::new(Carrier::new(relay, options.timeout)?)),
+        None => Ok(Arc::new(Carrier::new(relay, pin, options.timeout)?)),
     }
 }
 
@@ -159,7 +166,11 @@ impl Replica {
         store: Store,
         relay: String,
     ) -> Result<Self, ClientError> {
-        let transport = transport_to(&relay, &options)?;
+        let pin = match store.setting(PIN)? {
+            Some(kept) => Some(kept.try_into().map_err(|_| ClientError::BadPin)?),
+            None => None,
+        };
+        let transport = transport_to(&relay, pin, &options)?;
         let reader = store.reader()?;
         let author = key.author(&deployment);
         let peer = belief::beliefs(&store)?;
@@ -182,6 +193,7 @@ impl Replica {
             ahead_ms: AtomicI64::new(0),
             transport,
             relay,
+            pin,
             exchange: tokio::sync::Mutex::new(()),
             progress: watch::Sender::default(),
             changes: broadcast::channel(64).0,
@@ -207,12 +219,18 @@ impl Replica {
         &self.relay
     }
 
-    /// Moves to another address of the same relay.
+    /// The key of the relay's own certificate authority (SHA-256 of its SubjectPublicKeyInfo), if the invite named one.
+    #[must_use]
+    pub const fn pin(&self) -> Option<[u8; 32]> {
+        self.pin
+    }
+
+    /// Moves to another address of the same relay. The authority that the invite named stays the one that is believed.
     ///
     /// # Errors
-    /// When the address is none or the storage fails.
+    /// When the address is none or would carry records in clear text to another computer, or the storage fails.
     pub fn set_relay(&mut self, relay: &str) -> Result<(), ClientError> {
-        self.transport = transport_to(relay, &self.options)?;
+        self.transport = transport_to(relay, self.pin, &self.options)?;
         relay.clone_into(&mut self.relay);
         lock(&self.store).set_setting(RELAY, relay.as_bytes())?;
         Ok(())

@@ -15,6 +15,10 @@ const PREFIX: &str = "lastmile-invite:1:";
 const MAX_URL: usize = 512;
 const MAX_SCOPES: usize = 16;
 const CHECK: usize = 4;
+/// No pin follows.
+const NO_PIN: u8 = 0;
+/// A pin follows: a SHA-256.
+const PIN_SHA256: u8 = 1;
 /// The longest text worth looking at.
 const MAX_TEXT: usize = 4096;
 
@@ -31,6 +35,9 @@ pub struct Invite {
     pub scopes: Vec<Scope>,
     /// The office's public key for sealed values.
     pub office_key: [u8; 32],
+    /// The key of the relay's own certificate authority: the SHA-256 of its SubjectPublicKeyInfo. With it the device trusts no other;
+    /// without it, whom its system trusts.
+    pub pin: Option<[u8; 32]>,
 }
 
 impl fmt::Debug for Invite {
@@ -71,6 +78,13 @@ impl Invite {
         out.uvarint(self.scopes.len() as u64);
         self.scopes.iter().for_each(|scope| out.scope(scope));
         out.raw(&self.office_key);
+        match &self.pin {
+            None => out.u8(NO_PIN),
+            Some(pin) => {
+                out.u8(PIN_SHA256);
+                out.raw(pin);
+            }
+        }
         out.raw(&checksum(out.as_slice()));
         let mut content = out.finish();
         let text = format!("{PREFIX}{}", base64url::encode(&content));
@@ -101,8 +115,13 @@ impl Invite {
         let count = reader.count(MAX_SCOPES)?;
         let scopes = (0..count).map(|_| reader.scope()).collect::<Result<_, _>>()?;
         let office_key = reader.array()?;
+        let pin = match reader.u8()? {
+            NO_PIN => None,
+            PIN_SHA256 => Some(reader.array()?),
+            _ => return Err(Unreadable::Unknown("the pin of an invite").into()),
+        };
         reader.end()?;
-        Ok(Self { relay, deployment, token, scopes, office_key })
+        Ok(Self { relay, deployment, token, scopes, office_key, pin })
     }
 }
 
@@ -122,7 +141,15 @@ mod tests {
             token: [3; 16],
             scopes: vec![Scope::community("430103005010").unwrap()],
             office_key: [4; 32],
+            pin: None,
         }
+    }
+
+    fn pinned() -> Invite {
+        let mut pinned = invite();
+        pinned.relay = "https://relay.example:8440".to_owned();
+        pinned.pin = Some([5; 32]);
+        pinned
     }
 
     #[test]
@@ -135,6 +162,17 @@ mod tests {
         {
             assert_eq!(Invite::from_text(&copied), Ok(invite()));
         }
+    }
+
+    #[test]
+    fn a_pin_is_there_or_not_and_nothing_else() {
+        assert_eq!(Invite::from_text(&pinned().to_text()), Ok(pinned()));
+        let mut content = base64url::decode(invite().to_text().strip_prefix(PREFIX).unwrap()).unwrap();
+        content.truncate(content.len() - CHECK);
+        *content.last_mut().unwrap() = 2;
+        content.extend(checksum(&content));
+        let newer = Invite::from_text(&format!("{PREFIX}{}", base64url::encode(&content)));
+        assert!(matches!(newer, Err(BadInvite::Unreadable(Unreadable::Unknown(_)))), "{newer:?}");
     }
 
     #[test]

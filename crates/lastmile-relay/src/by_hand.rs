@@ -10,6 +10,7 @@ use lastmile_store::{Reader, Store};
 use lastmile_web::{Connections, Limits};
 
 use crate::office::command::OfficeCommand;
+use crate::operation::Operation;
 use crate::server::Shared;
 use crate::sync::{answer_enrol, answer_sync};
 use crate::writer::Writing;
@@ -37,7 +38,9 @@ impl HandRelay {
     /// When the storage cannot open a reader.
     pub fn new(folder: RelayFolder) -> Result<Self, RelayError> {
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let (shared, writing) = Shared::new(folder.central, Connections::new(Limits::default()), nowhere)?;
+        let (url, operation) = (format!("http://{nowhere}"), Operation::new(None, 0, 0, folder.central.now_ms()));
+        let connections = Connections::new(Limits::default());
+        let (shared, writing) = Shared::new(folder.central, connections, nowhere, url, operation)?;
         Ok(Self { shared, writing })
     }
 

@@ -116,6 +116,8 @@ impl Central {
             token,
             scopes,
             office_key: self.keys.value.public(),
+            // A pin says nothing where there is no TLS.
+            pin: self.keys.pin.filter(|_| order.relay.starts_with("https://")),
         })
     }
 

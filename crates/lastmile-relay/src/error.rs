@@ -75,6 +75,15 @@ pub enum RelayError {
     /// The server could not start or go on.
     #[error(transparent)]
     Web(#[from] WebError),
+    /// A certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] lastmile_web::tls::TlsError),
+    /// The URL under which devices are to reach the relay is none.
+    #[error("`{url}` is no URL of a relay; write e.g. https://relay.example:8440")]
+    BadUrl {
+        /// What was given.
+        url: String,
+    },
     /// The system gives no randomness.
     #[error("the system gives no randomness; keys cannot be made")]
     NoRandomness,

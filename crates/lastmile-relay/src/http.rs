@@ -13,6 +13,7 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 
 use crate::office::command::OfficeCommand;
+use crate::operation::{page, readiness};
 use crate::server::Shared;
 use crate::sync::{answer_enrol, answer_sync};
 use crate::{OfficeAnswer, OfficeError};
@@ -41,12 +42,49 @@ pub(crate) fn routes(shared: Arc<Shared>) -> BoxedFilter<(Response<Bytes>,)> {
         .and(lastmile_web::peer())
         .and(warp::header::headers_cloned())
         .and(warp::body::bytes())
-        .and(with.clone())
+        .and(with)
         .then(|peer: Option<Peer>, headers: HeaderMap, body: Bytes, shared: Arc<Shared>| async move {
             office_reply(&office(&shared, peer, &headers, &body).await)
         });
-    let health = warp::path!("healthz").and(warp::get()).and(with).then(health);
-    sync.or(enrol).unify().or(office).unify().or(health).unify().boxed()
+    sync.or(enrol).unify().or(office).unify().or(health_routes(shared)).unify().boxed()
+}
+
+/// Whether the relay lives and takes uploads; details for this computer alone.
+fn health_routes(shared: Arc<Shared>) -> BoxedFilter<(Response<Bytes>,)> {
+    let with = warp::any().map(move || Arc::clone(&shared));
+    let alive = warp::path!("healthz")
+        .and(warp::get())
+        .and(lastmile_web::peer())
+        .and(warp::header::headers_cloned())
+        .and(with.clone())
+        .then(|peer: Option<Peer>, headers: HeaderMap, shared: Arc<Shared>| async move {
+            health(&shared, is_near(&shared, peer, &headers)).await
+        });
+    let ready = warp::path!("readyz").and(warp::get()).and(with).then(|shared: Arc<Shared>| async move {
+        match readiness(&shared).await {
+            Ok(()) => json(StatusCode::OK, &json!({"status": "ready"})),
+            Err(why) => json(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "not_ready", "reason": why.word()})),
+        }
+    });
+    alive.or(ready).unify().boxed()
+}
+
+/// What the address for operators answers.
+pub(crate) fn operator_routes(shared: Arc<Shared>) -> BoxedFilter<(Response<Bytes>,)> {
+    let with = {
+        let shared = Arc::clone(&shared);
+        warp::any().map(move || Arc::clone(&shared))
+    };
+    let metrics = warp::path!("metrics").and(warp::get()).and(with).then(|shared: Arc<Shared>| async move {
+        reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", page(&shared).await.into_bytes())
+    });
+    metrics.or(health_routes(shared)).unify().boxed()
+}
+
+/// Whether a request comes from this computer itself, and for nobody else.
+fn is_near(shared: &Shared, peer: Option<Peer>, headers: &HeaderMap) -> bool {
+    let near = peer.is_some_and(|Peer(addr)| addr.ip().is_loopback() || addr.ip() == shared.addr.ip());
+    near && !FORWARDED.iter().any(|name| headers.contains_key(*name))
 }
 
 fn binary((body, refused): (Vec<u8>, Option<Code>)) -> Response<Bytes> {
@@ -73,12 +111,10 @@ async fn office(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<OfficeAnswer, OfficeError> {
-    let near = peer.is_some_and(|Peer(addr)| addr.ip().is_loopback() || addr.ip() == shared.addr.ip());
-    let passed_on = FORWARDED.iter().any(|name| headers.contains_key(*name));
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
     // Keyed hashes are compared, so that the time taken says nothing about the secret.
     let hash = |text: &[u8]| fingerprint(&shared.admin_salt, text);
-    if !near || passed_on || given.map(hash) != Some(hash(shared.admin_token.as_bytes())) {
+    if !is_near(shared, peer, headers) || given.map(hash) != Some(hash(shared.admin_token.as_bytes())) {
         return Err(OfficeError::NotPermitted);
     }
     let command: OfficeCommand =
@@ -103,14 +139,15 @@ fn office_reply(answer: &Result<OfficeAnswer, OfficeError>) -> Response<Bytes> {
     }
 }
 
-/// Tells whether the relay works, for whoever watches it.
-async fn health(shared: Arc<Shared>) -> Response<Bytes> {
-    let counts = shared.counts().await;
+/// Tells that the relay lives; how it is doing, to this computer alone.
+async fn health(shared: &Arc<Shared>, near: bool) -> Response<Bytes> {
     let load = shared.connections.load();
+    let status = if load.stopping { "stopping" } else { "ok" };
+    if !near {
+        return json(StatusCode::OK, &json!({"status": status}));
+    }
     let stats = &shared.writer.stats;
-    let status = if counts.is_some() && !load.stopping { "ok" } else { "failing" };
-    let code = if counts.is_some() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let counts = counts.map(|counts| {
+    let counts = shared.counts().await.map(|counts| {
         json!({
             "applied": counts.applied, "waiting": counts.waiting, "quarantined": counts.quarantined,
             "opaque": counts.opaque, "erased": counts.erased, "pending": counts.pending,
@@ -128,5 +165,5 @@ async fn health(shared: Arc<Shared>) -> Response<Bytes> {
         "refused_uploads": stats.refused(),
         "counts": counts,
     });
-    json(code, &body)
+    json(StatusCode::OK, &body)
 }

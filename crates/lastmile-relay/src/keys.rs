@@ -14,6 +14,7 @@ const ROOT: &str = "root.key";
 const OFFICE: &str = "office.key";
 const VALUE: &str = "value.key";
 const FINGERPRINT: &str = "fingerprint.key";
+const PIN: &str = "tls.pin";
 
 /// The secrets of one relay.
 #[derive(Clone)]
@@ -28,6 +29,8 @@ pub(crate) struct Keys {
     pub value: OfficeKey,
     /// Makes fingerprints of id numbers and of invites' tokens.
     pub fingerprint: [u8; 32],
+    /// What devices know of the relay's own certificate authority, where it serves under one; it is no secret.
+    pub pin: Option<[u8; 32]>,
 }
 
 impl Keys {
@@ -59,7 +62,20 @@ impl Keys {
             office,
             value: OfficeKey::from_seed(&needed(VALUE)?),
             fingerprint: needed(FINGERPRINT)?,
+            pin: read(&folder.join(PIN))?,
         })
+    }
+}
+
+/// Keeps what invites tell of the relay's own certificate authority, for the office's commands while no relay runs.
+pub(crate) fn keep_pin(folder: &Path, pin: Option<[u8; 32]>) -> Result<(), RelayError> {
+    let path = folder.join(PIN);
+    match pin {
+        Some(pin) => write_secret(&path, &format!("{}\n", ChangeHash(pin))),
+        None => match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RelayError::file(path, error)),
+            _ => Ok(()),
+        },
     }
 }
 

@@ -13,12 +13,32 @@ use uuid::Uuid;
 use crate::RelayError;
 use crate::central::Central;
 use crate::chained::{ChainEnd, ChainedFile};
+use crate::keys::write_secret;
 
 /// The setting that keeps where the register ended when the database last knew.
 const KEY: &str = "relay.register";
 
 /// The file's name where none is given.
 pub(crate) const FILE: &str = "register.jsonl";
+
+/// Remembers in a relay's folder where the register is, for whoever opens the folder without being told.
+const POINTER: &str = "register.path";
+
+/// Where the register is: as named now, as named before, or in the folder.
+fn place(folder: &Path, named: Option<&PathBuf>) -> Result<PathBuf, RelayError> {
+    let pointer = folder.join(POINTER);
+    let before = match std::fs::read_to_string(&pointer) {
+        Ok(text) => Some(PathBuf::from(text.trim_end_matches('\n'))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(RelayError::file(&pointer, error)),
+    };
+    let Some(named) = named else { return Ok(before.unwrap_or_else(|| folder.join(FILE))) };
+    let named = std::path::absolute(named).map_err(|error| RelayError::file(named, error))?;
+    if before.as_ref() != Some(&named) {
+        write_secret(&pointer, &format!("{}\n", named.display()))?;
+    }
+    Ok(named)
+}
 
 /// One entry. It names ids and places, never what was erased.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +90,7 @@ impl Register {
     /// # Errors
     /// When it cannot be written, does not hold together, or is shorter than the database knows.
     pub fn open(folder: &Path, named: Option<&PathBuf>, known: Option<&[u8]>) -> Result<Self, RelayError> {
-        let path = named.cloned().unwrap_or_else(|| folder.join(FILE));
+        let path = place(folder, named)?;
         let (file, entries) = ChainedFile::open(&path, ChainEnd::NONE)?;
         let known = known.and_then(ChainEnd::from_bytes).unwrap_or(ChainEnd::NONE);
         let met = known == ChainEnd::NONE || entries.iter().any(|(_, end)| *end == known);

@@ -11,16 +11,20 @@ use lastmile_log::{AuthorKey, Deployment, Invite};
 use lastmile_model::{AuthorId, ChangeHash};
 use lastmile_store::{Counts, Reader};
 use lastmile_web::{Connections, Limits, Server, WebError};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::central::Central;
 use crate::clock::Clock;
-use crate::http::routes;
-use crate::keys::write_secret;
+use crate::counted::Counted;
+use crate::http::{operator_routes, routes};
+use crate::keys::{keep_pin, write_secret};
 use crate::nonces::Nonces;
 use crate::office::command::OfficeCommand;
+use crate::operation::Operation;
 use crate::remote::{ADDRESS_FILE, TOKEN_FILE};
+use crate::serving::certified::Certified;
+use crate::serving::{NEAR, Serving, host_of};
 use crate::vectors::Vectors;
 use crate::writer::{Writer, Writing};
 use crate::{InviteOrder, OfficeAnswer, OfficeError, OfficeHandle, RelayError, RelayFolder, WriterStats};
@@ -42,6 +46,7 @@ pub(crate) struct Shared {
     pub admin_salt: [u8; 32],
     /// The URL that invites name if nothing else is said.
     pub url: String,
+    pub operation: Arc<Operation>,
     clock: Clock,
     reader: Mutex<(Reader, Option<(i64, Counts)>)>,
 }
@@ -52,6 +57,8 @@ impl Shared {
         central: Central,
         connections: Connections,
         addr: SocketAddr,
+        url: String,
+        operation: Operation,
     ) -> Result<(Arc<Self>, Writing), RelayError> {
         let (deployment, epoch, office) = (central.deployment, central.office, central.keys.office.clone());
         let reader = Mutex::new((central.store.reader()?, None));
@@ -69,7 +76,8 @@ impl Shared {
             addr,
             admin_token,
             admin_salt,
-            url: format!("http://{addr}"),
+            url,
+            operation: Arc::new(operation),
             clock,
             reader,
         };
@@ -86,9 +94,8 @@ impl Shared {
         self.writer.ask(move |central| central.run(command, Some(&url))).await.map_err(RelayError::into_office)
     }
 
-    /// Counts what is held; `None` when the storage or the writer fails.
+    /// Counts what is held; `None` when the storage fails.
     pub async fn counts(self: &Arc<Self>) -> Option<Counts> {
-        self.writer.ask(|_| Ok(())).await.ok()?;
         let shared = Arc::clone(self);
         let counted = tokio::task::spawn_blocking(move || {
             let now_ms = shared.now_ms();
@@ -119,36 +126,89 @@ impl Shared {
 pub struct Relay;
 
 impl Relay {
-    /// Serves a folder on an address; port 0 lets the system choose one.
+    /// Serves a folder on an address in clear text; port 0 lets the system choose one.
     ///
     /// # Errors
-    /// When the address cannot be had or the folder cannot be written.
+    /// As [`serve`](Self::serve).
     pub async fn start(folder: RelayFolder, addr: SocketAddr, limits: Limits) -> Result<RunningRelay, RelayError> {
-        let server = Server::bind(addr, limits).await?;
+        Self::serve(folder, Serving::new(addr, limits)).await
+    }
+
+    /// Serves a folder.
+    ///
+    /// # Errors
+    /// When an address cannot be had, the folder cannot be written, or the certificate cannot be used.
+    pub async fn serve(mut folder: RelayFolder, serving: Serving) -> Result<RunningRelay, RelayError> {
+        let server = Server::bind(serving.listen, serving.bounds()).await?;
         let addr = server.local_addr();
         let path = folder.path().to_owned();
-        let (shared, writing) = Shared::new(folder.central, server.connections(), addr)?;
+        let now_ms = folder.central.now_ms();
+        let certified = Certified::open(&path, &serving, addr, now_ms)?;
+        folder.central.keys.pin = certified.as_ref().and_then(Certified::pin);
+        keep_pin(&path, folder.central.keys.pin)?;
+        let scheme = if certified.is_some() { "https" } else { "http" };
+        let url = serving.url.clone().unwrap_or_else(|| format!("{scheme}://{addr}"));
+        host_of(&url)?;
+        let first_request = u64::from_be_bytes(folder.central.random()?);
+        let operation = Operation::new(Some(path.clone()), serving.disk_floor, first_request, now_ms);
+        let (shared, writing) = Shared::new(folder.central, server.connections(), addr, url, operation)?;
+        let (stop, stopped) = watch::channel(());
+        let mut sides = Vec::new();
+        let near = match &certified {
+            None => addr,
+            // The office's commands come in clear text from this computer, by a door of their own.
+            Some(_) => {
+                let door = Server::bind(NEAR, Limits::default()).await?;
+                let near = door.local_addr();
+                let service = Counted::new(warp::service(routes(Arc::clone(&shared))), Arc::clone(&shared.operation));
+                sides.push(tokio::spawn(door.serve(service, end(stopped.clone()))));
+                near
+            }
+        };
+        let mut metrics = None;
+        if let Some(listen) = serving.metrics {
+            let door = Server::bind(listen, Limits::default()).await?;
+            metrics = Some(door.local_addr());
+            let service = warp::service(operator_routes(Arc::clone(&shared)));
+            sides.push(tokio::spawn(door.serve(service, end(stopped.clone()))));
+        }
         write_secret(&path.join(TOKEN_FILE), &shared.admin_token)?;
-        write_secret(&path.join(ADDRESS_FILE), &addr.to_string())?;
+        write_secret(&path.join(ADDRESS_FILE), &near.to_string())?;
         let thread = writing.start()?;
-        let (stop, stopped) = oneshot::channel::<()>();
-        let service = warp::service(routes(Arc::clone(&shared)));
-        let serving = tokio::spawn(server.serve(service, async {
-            // A dropped sender means the same as a sent word: stop.
-            let _ = stopped.await;
-        }));
-        tracing::info!(%addr, epoch = %shared.epoch, "the relay serves");
-        Ok(RunningRelay { addr, path, shared, stop: Some(stop), serving, thread: Some(thread) })
+        let service = Counted::new(warp::service(routes(Arc::clone(&shared))), Arc::clone(&shared.operation));
+        let reload = Arc::new(Notify::new());
+        let serving = match certified {
+            None => tokio::spawn(server.serve(service, end(stopped))),
+            Some(certified) => {
+                let tls = certified.tls.clone();
+                // Set once, before anything asks.
+                let _ = shared.operation.tls.set(tls.clone());
+                let every = serving.certificate_check;
+                tokio::spawn(certified.keep(Arc::clone(&shared.clock), every, Arc::clone(&reload), stopped.clone()));
+                tokio::spawn(server.serve_over(tls, service, end(stopped)))
+            }
+        };
+        tracing::info!(%addr, epoch = %shared.epoch, encrypted = shared.operation.tls.get().is_some(), "the relay serves");
+        let stop = Some(stop);
+        Ok(RunningRelay { addr, metrics, path, shared, reload, stop, serving, sides, thread: Some(thread) })
     }
+}
+
+/// Waits for the word to stop; a dropped sender means the same.
+async fn end(mut stopped: watch::Receiver<()>) {
+    let _ = stopped.changed().await;
 }
 
 /// A relay that serves until it is stopped or dropped.
 pub struct RunningRelay {
     addr: SocketAddr,
+    metrics: Option<SocketAddr>,
     path: PathBuf,
     shared: Arc<Shared>,
-    stop: Option<oneshot::Sender<()>>,
+    reload: Arc<Notify>,
+    stop: Option<watch::Sender<()>>,
     serving: JoinHandle<Result<(), WebError>>,
+    sides: Vec<JoinHandle<Result<(), WebError>>>,
     thread: Option<thread::JoinHandle<Central>>,
 }
 
@@ -165,7 +225,24 @@ impl RunningRelay {
         self.addr
     }
 
-    /// The URL of that address.
+    /// The address on which metrics are served.
+    #[must_use]
+    pub const fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics
+    }
+
+    /// Reads the certificate's files again, or has the private authority issue a new one; connections that stand go on.
+    pub fn reload(&self) {
+        self.reload.notify_one();
+    }
+
+    /// A handle on the devices' connections, which tells after the end how many were cut.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        self.shared.connections.clone()
+    }
+
+    /// The URL under which devices reach it.
     #[must_use]
     pub fn url(&self) -> String {
         self.shared.url.clone()
@@ -244,6 +321,10 @@ impl RunningRelay {
     pub async fn stop(mut self) -> Result<(), RelayError> {
         drop(self.stop.take());
         let served = if self.serving.is_finished() { Ok(Ok(())) } else { (&mut self.serving).await };
+        for side in std::mem::take(&mut self.sides) {
+            // What the side doors broke of is no reason to stop.
+            let _ = side.await;
+        }
         self.shared.writer.stop().await;
         if let Some(thread) = self.thread.take() {
             // The store closes where it is dropped, away from the runtime's own threads.
@@ -256,7 +337,8 @@ impl RunningRelay {
             // A file that stays says nothing: its address answers no more.
             let _ = fs::remove_file(self.path.join(file));
         }
-        tracing::info!(addr = %self.addr, "the relay stopped");
+        let cut = self.shared.connections.load().cut;
+        tracing::info!(addr = %self.addr, cut, "the relay stopped");
         match served {
             Ok(served) => Ok(served?),
             Err(_) => Err(RelayError::Stopping),

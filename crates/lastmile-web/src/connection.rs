@@ -16,7 +16,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use warp::Filter;
 
-use crate::connections::{Shared, Slot, Stage, reached};
+use crate::connections::{Passage, Shared, Slot, Stage, reached};
+use crate::forwarded::{Origin, forwarded};
 use crate::guarded::Guarded;
 use crate::progress::{BadBody, Progress};
 use crate::{ReplyBody, RequestBody, refusal};
@@ -26,7 +27,7 @@ const LEAST_BUFFER: usize = 8 << 10;
 
 /// The address at the other end of a request's connection, among the request's extensions.
 ///
-/// Behind a reverse proxy this is the proxy's.
+/// Behind a reverse proxy this is the proxy's; [`Origin`] is the address that the proxy speaks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
@@ -109,13 +110,21 @@ async fn answer<S: Service>(
 ) -> Result<Response<ReplyBody<S::Reply>>, Infallible> {
     progress.begin();
     let limit = shared.limits.body_bytes;
+    let behind = forwarded(request.headers(), peer, &shared.limits);
+    // Behind a proxy connections say nothing about who is how busy; requests under way do. The place is given back at the end.
+    let passage = match behind.map(|address| Passage::take(&shared, address)) {
+        Some(None) => return Ok(refusal::too_many(Arc::clone(&progress))),
+        taken => taken.flatten(),
+    };
     if request.body().size_hint().lower() > limit {
         progress.refuse_body(BadBody::TooLarge);
         return Ok(refusal::bad_body(BadBody::TooLarge, limit, Arc::clone(&progress)));
     }
     let mut request = request.map(|body| RequestBody::new(body, shared, Arc::clone(&progress)));
     request.extensions_mut().insert(Peer(peer));
+    request.extensions_mut().insert(Origin(behind.unwrap_or_else(|| peer.ip().to_canonical())));
     let response = service.answer(request).await;
+    drop(passage);
     if let Some(why) = progress.bad_body() {
         return Ok(refusal::bad_body(why, limit, Arc::clone(&progress)));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -29,11 +29,15 @@ pub struct Connections {
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     open: Mutex<Open>,
+    /// Requests under way of each address behind a proxy; std's keyed hasher again.
+    passing: Mutex<HashMap<IpAddr, usize>>,
     open_count: watch::Sender<usize>,
     stage: watch::Sender<Stage>,
     accepted: AtomicU64,
     refused: AtomicU64,
     timed_out: AtomicU64,
+    failed_handshakes: AtomicU64,
+    cut: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +60,10 @@ pub struct Load {
     pub refused: u64,
     /// Connections that a time limit ended since the start; ends of idle ones do not count.
     pub timed_out: u64,
+    /// Handshakes that failed since the start, the late ones not counted.
+    pub failed_handshakes: u64,
+    /// Connections that were cut at the end of a shutdown's grace.
+    pub cut: usize,
     /// Whether a shutdown has begun.
     pub stopping: bool,
 }
@@ -69,6 +77,9 @@ pub enum Refused {
     /// This address has as many connections open as one may have.
     #[error("too many connections are open from this address")]
     Address,
+    /// The address is neither this computer's nor a named proxy's, and the server speaks to no others.
+    #[error("the server speaks to its proxies alone")]
+    Stranger,
     /// The server is shutting down.
     #[error("the server is shutting down")]
     Stopping,
@@ -89,11 +100,14 @@ impl Connections {
         let shared = Shared {
             limits,
             open: Mutex::default(),
+            passing: Mutex::default(),
             open_count: watch::Sender::new(0),
             stage: watch::Sender::new(Stage::Serving),
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             timed_out: AtomicU64::new(0),
+            failed_handshakes: AtomicU64::new(0),
+            cut: AtomicUsize::new(0),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -115,6 +129,9 @@ impl Connections {
         }
         let limits = &self.shared.limits;
         let address = peer.ip().to_canonical();
+        if limits.proxies_only && !address.is_loopback() && !limits.proxies.contains(&address) {
+            return Err(Refused::Stranger);
+        }
         let counted = network_of(address);
         let mut open = self.shared.lock();
         if open.total >= limits.connections {
@@ -140,6 +157,8 @@ impl Connections {
             accepted: self.shared.accepted.load(Ordering::Relaxed),
             refused: self.shared.refused.load(Ordering::Relaxed),
             timed_out: self.shared.timed_out.load(Ordering::Relaxed),
+            failed_handshakes: self.shared.failed_handshakes.load(Ordering::Relaxed),
+            cut: self.shared.cut.load(Ordering::Relaxed),
             stopping: self.shared.stage() != Stage::Serving,
         }
     }
@@ -162,6 +181,7 @@ impl Connections {
 
     /// Ends every connection that is still open, wherever it stands.
     pub fn cut(&self) {
+        self.shared.cut.store(*self.shared.open_count.borrow(), Ordering::Relaxed);
         self.shared.advance(Stage::Cut);
     }
 
@@ -177,6 +197,10 @@ impl Shared {
         *self.stage.borrow()
     }
 
+    pub(crate) fn count_failed_handshake(&self) {
+        self.failed_handshakes.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn count_time_out(&self) {
         self.timed_out.fetch_add(1, Ordering::Relaxed);
     }
@@ -189,6 +213,10 @@ impl Shared {
             }
             forward
         });
+    }
+
+    fn lock_passing(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.passing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -229,6 +257,40 @@ impl Drop for Slot {
             }
         }
         self.shared.open_count.send_replace(open.total);
+    }
+}
+
+/// The right to one request under way that came through a proxy; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Passage {
+    shared: Arc<Shared>,
+    counted: IpAddr,
+}
+
+impl Passage {
+    /// Counts a request that a proxy passes on for this address; `None` when as many of it are under way as one address may have.
+    pub(crate) fn take(shared: &Arc<Shared>, address: IpAddr) -> Option<Self> {
+        let counted = network_of(address.to_canonical());
+        let mut passing = shared.lock_passing();
+        let count = passing.entry(counted).or_insert(0);
+        if *count >= shared.limits.connections_per_address {
+            return None;
+        }
+        *count += 1;
+        drop(passing);
+        Some(Self { shared: Arc::clone(shared), counted })
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        let mut passing = self.shared.lock_passing();
+        if let Some(count) = passing.get_mut(&self.counted) {
+            *count -= 1;
+            if *count == 0 {
+                passing.remove(&self.counted);
+            }
+        }
     }
 }
 
@@ -288,6 +350,16 @@ mod tests {
         assert_eq!(connections.admit(addr("10.0.0.1:9")).unwrap_err(), Refused::Full);
         drop(slots);
         assert_eq!(connections.load().open, 0);
+    }
+
+    #[test]
+    fn a_server_behind_proxies_speaks_to_them_and_to_its_own_computer_alone() {
+        let limits = Limits { proxies: vec![addr("10.0.0.1:0").ip()], proxies_only: true, ..Limits::default() };
+        let connections = Connections::new(limits);
+        let _proxy = connections.admit(addr("[::ffff:10.0.0.1]:1")).unwrap();
+        let _near = connections.admit(addr("127.0.0.1:1")).unwrap();
+        assert_eq!(connections.admit(addr("10.0.0.2:1")).unwrap_err(), Refused::Stranger);
+        assert_eq!(connections.load().refused, 1);
     }
 
     #[test]

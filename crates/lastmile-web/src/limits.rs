@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::ForwardedBy;
+
 /// The bounds of one server.
 ///
 /// The defaults let a phone on a 2G network (4 kB/s) sync and hold off clients that open sockets and then say nothing.
@@ -30,8 +32,13 @@ pub struct Limits {
     /// The most open connections of one address (IPv6: of one /64 network); beyond that 429. Offices and mobile
     /// networks put many devices behind one address.
     pub connections_per_address: usize,
-    /// Addresses of reverse proxies, to which `connections_per_address` does not apply.
+    /// Addresses of reverse proxies, to which `connections_per_address` does not apply. It bounds instead the requests under way of
+    /// each address that a proxy names.
     pub proxies: Vec<IpAddr>,
+    /// Whether only the proxies and this computer itself may connect.
+    pub proxies_only: bool,
+    /// The header in which the proxies name whom they speak for. It is read from them alone.
+    pub forwarded: ForwardedBy,
     /// How long requests in flight may go on once shutdown has begun.
     pub shutdown_grace: Duration,
 }
@@ -49,6 +56,8 @@ impl Default for Limits {
             connections: 4096,
             connections_per_address: 256,
             proxies: Vec::new(),
+            proxies_only: false,
+            forwarded: ForwardedBy::default(),
             shutdown_grace: Duration::from_secs(20),
         }
     }

@@ -69,11 +69,16 @@ impl Progress {
         self.phase.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
+    /// Notes that the client may still be sending, though nobody reads it.
+    pub(crate) fn linger(&self) {
+        self.linger.store(true, Ordering::Release);
+    }
+
     /// Notes why the present request's body is not read on.
     pub(crate) fn refuse_body(&self, why: BadBody) {
         if why == BadBody::TooLarge {
             // The client is still sending: closing at once would reset the connection before it reads the answer.
-            self.linger.store(true, Ordering::Release);
+            self.linger();
         }
         self.bad_body.store(why as u8, Ordering::Release);
     }

@@ -31,11 +31,25 @@ pub(crate) fn bad_body<B>(why: BadBody, limit: u64, progress: Arc<Progress>) -> 
     response
 }
 
+/// Answers a request whose sender has as many under way through its proxy as one address may have.
+pub(crate) fn too_many<B>(progress: Arc<Progress>) -> Response<ReplyBody<B>> {
+    progress.linger();
+    let text = "Too many requests from this address. Try again soon.\n";
+    let mut response = Response::new(ReplyBody::ours(Bytes::from_static(text.as_bytes()), progress));
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
 /// Tells a client in clear HTTP that its connection is not admitted, and closes it.
-pub(crate) async fn turn_away(mut tcp: TcpStream, why: Refused) {
+pub(crate) async fn turn_away(tcp: TcpStream, why: Refused) {
     let (status, text) = match why {
         Refused::Full => ("503 Service Unavailable", "The server is busy. Try again soon.\n"),
         Refused::Address => ("429 Too Many Requests", "Too many connections from this address. Try again soon.\n"),
+        Refused::Stranger => ("403 Forbidden", "This port is for the proxy before it. Use the proxy's address.\n"),
         Refused::Stopping => ("503 Service Unavailable", "The server is stopping. Try again soon.\n"),
     };
     let answer = format!(
@@ -43,11 +57,16 @@ pub(crate) async fn turn_away(mut tcp: TcpStream, why: Refused) {
          content-length: {}\r\n\r\n{text}",
         text.len()
     );
-    // Whatever fails here fails on a connection that is being dropped anyway.
-    let _ = timeout(FAREWELL, say_goodbye(&mut tcp, answer.as_bytes())).await;
+    say_goodbye(tcp, answer.as_bytes()).await;
 }
 
-async fn say_goodbye(tcp: &mut TcpStream, answer: &[u8]) -> io::Result<()> {
+/// Answers in clear text whatever was asked, and closes the connection, within bounds.
+pub(crate) async fn say_goodbye(mut tcp: TcpStream, answer: &[u8]) {
+    // Whatever fails here fails on a connection that is being dropped anyway.
+    let _ = timeout(FAREWELL, answer_and_drain(&mut tcp, answer)).await;
+}
+
+async fn answer_and_drain(tcp: &mut TcpStream, answer: &[u8]) -> io::Result<()> {
     tcp.write_all(answer).await?;
     tcp.shutdown().await?;
     // Closing with unread input would reset the connection and take the answer with it.

@@ -170,7 +170,10 @@ async fn greet_and_serve<H: Handshake, S: Service>(slot: Slot, tcp: TcpStream, h
     let time = slot.shared().limits.header_timeout;
     match timeout(time, handshake.greet(tcp)).await {
         Ok(Ok(io)) => serve_connection(slot, io, service).await,
-        Ok(Err(error)) => tracing::debug!(%peer, %error, "handshake failed"),
+        Ok(Err(error)) => {
+            slot.shared().count_failed_handshake();
+            tracing::debug!(%peer, %error, "handshake failed");
+        }
         Err(_elapsed) => {
             slot.shared().count_time_out();
             tracing::debug!(%peer, "handshake took too long");

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
-use lastmile_web::{Connections, Limits, Peer, RequestBody, Server, Service, WebError, peer, serve_connection};
+use lastmile_web::{
+    Connections, Limits, Origin, Peer, RequestBody, Server, Service, WebError, origin, peer, serve_connection,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
@@ -113,6 +115,59 @@ async fn tells_handlers_the_peer() {
     let mut tcp = server.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
     let own = tcp.local_addr().unwrap().to_string();
     assert!(read_all(&mut tcp).await.ends_with(&own));
+}
+
+/// Answers with the address that a request is said to come from.
+fn tell_origin() -> impl Service {
+    warp::service(origin().map(|origin: Option<Origin>| origin.unwrap().0.to_string()))
+}
+
+async fn ask_from(local: &str, server: &Running, header: &str) -> String {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(local.parse().unwrap(), 0)).unwrap();
+    let mut tcp = socket.connect(server.addr).await.unwrap();
+    let request = format!("GET / HTTP/1.1\r\nhost: a\r\n{header}\r\nconnection: close\r\n\r\n");
+    tcp.write_all(request.as_bytes()).await.unwrap();
+    read_all(&mut tcp).await.rsplit("\r\n").next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn believes_a_named_proxy_alone_about_whom_it_speaks_for() {
+    let limits = Limits { proxies: vec!["127.0.0.2".parse().unwrap()], ..limits() };
+    let server = Running::start(limits, tell_origin()).await;
+    let says = "x-forwarded-for: 192.0.2.1, 198.51.100.7";
+    assert_eq!(ask_from("127.0.0.2", &server, says).await, "198.51.100.7");
+    assert_eq!(ask_from("127.0.0.3", &server, says).await, "127.0.0.3");
+    assert_eq!(ask_from("127.0.0.2", &server, "x: y").await, "127.0.0.2");
+}
+
+#[tokio::test]
+async fn bounds_the_requests_under_way_of_one_address_behind_a_proxy() {
+    let limits = Limits { proxies: vec!["127.0.0.1".parse().unwrap()], connections_per_address: 2, ..limits() };
+    let release = Arc::new(Notify::new());
+    let held = Arc::clone(&release);
+    let slow = warp::path("slow").then(move || {
+        let held = Arc::clone(&held);
+        async move {
+            held.notified().await;
+            "late"
+        }
+    });
+    let server = Running::start(limits, warp::service(slow.or(warp::any().map(|| "hello")))).await;
+    let get = |path: &str, origin: &str| {
+        format!("GET {path} HTTP/1.1\r\nhost: a\r\nx-forwarded-for: {origin}\r\nconnection: close\r\n\r\n")
+    };
+    let mut one = server.send(&get("/slow", "198.51.100.7")).await;
+    let mut two = server.send(&get("/slow", "198.51.100.7")).await;
+    sleep(Duration::from_millis(200)).await;
+    let answer = read_all(&mut server.send(&get("/", "198.51.100.7")).await).await;
+    assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");
+    let answer = read_all(&mut server.send(&get("/", "198.51.100.8")).await).await;
+    assert!(answer.ends_with("hello"), "others are not kept out: {answer}");
+    release.notify_waiters();
+    assert!(read_all(&mut one).await.ends_with("late") && read_all(&mut two).await.ends_with("late"));
+    let answer = read_all(&mut server.send(&get("/", "198.51.100.7")).await).await;
+    assert!(answer.ends_with("hello"), "a place that is given back is free: {answer}");
 }
 
 #[tokio::test]
@@ -321,7 +376,8 @@ async fn shutdown_cuts_what_outlasts_the_grace() {
     server.stop.send(()).unwrap();
     timeout(LONG, server.served).await.unwrap().unwrap().unwrap();
     let _ = timeout(LONG, tcp.read(&mut [0; 16])).await.expect("closed");
-    assert_eq!(server.connections.load().open, 0);
+    let load = server.connections.load();
+    assert_eq!((load.open, load.cut), (0, 1));
 }
 
 #[tokio::test]

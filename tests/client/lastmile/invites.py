@@ -21,10 +21,12 @@ class Invite:
     token: bytes
     scopes: list[Scope]
     office: bytes
+    pin: bytes | None
 
     def write(self) -> str:
         fields = text(self.url) + self.deployment + self.root + self.token
         fields += listed(scope.encode() for scope in self.scopes) + self.office
+        fields += b"\0" if self.pin is None else b"\1" + self.pin
         data = fields + sha256(fields)[:4]
         return PREFIX + base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
@@ -44,7 +46,9 @@ class Invite:
 
 def _read(reader: Reader, data: bytes) -> Invite:
     url, deployment, root, token = reader.text(512), reader.raw(16), reader.raw(32), reader.raw(16)
-    invite = Invite(url, deployment, root, token, reader.listed(Scope.read, 16), reader.raw(32))
+    scopes, office, pinned = reader.listed(Scope.read, 16), reader.raw(32), reader.raw(1)
+    check(pinned in (b"\0", b"\1"), "a pin of an unknown kind")
+    invite = Invite(url, deployment, root, token, scopes, office, reader.raw(32) if pinned == b"\1" else None)
     check(sha256(data[: reader.at])[:4] == reader.raw(4), "damaged invite")
     return invite
 

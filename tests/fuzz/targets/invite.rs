@@ -38,6 +38,7 @@ fn invite() -> Invite {
         token: [3; 16],
         scopes: vec![Scope::community("430103005010").unwrap()],
         office_key: [4; 32],
+        pin: Some([5; 32]),
     }
 }
 
@@ -75,9 +76,10 @@ pub fn mutate(data: &[u8], rng: &mut Random) -> Vec<u8> {
         mutate::bytes(&mut content, rng);
     } else {
         let mut other = invite();
-        match rng.random_range(0..3) {
+        match rng.random_range(0..4) {
             0 => other.relay = mutate::text(rng),
             1 => other.scopes = vec![other.scopes[0].clone(); number(rng).min(40) as usize],
+            2 => other.pin = rng.random_bool(0.5).then(|| [rng.random(); 32]),
             _ => other.token = [rng.random(); 16],
         }
         return other.to_text().into_bytes();

@@ -14,6 +14,8 @@ use super::values::{PlaceCode, day};
 pub enum Relay {
     /// Serve devices and the office's pages; the first start makes the deployment
     Serve(Serve),
+    /// Show the configuration in force, and whether it would do; nothing is started
+    CheckConfig(CheckConfig),
     /// Make an invitation for a device
     Invite(Invite),
 }
@@ -23,34 +25,73 @@ pub enum Relay {
 #[command(after_help = "\
 Examples:
   lastmile relay serve --dir /var/lib/lastmile
+  lastmile relay serve --listen 0.0.0.0:8440 --public-url https://lastmile.example.cn:8440
   lastmile relay serve --listen 10.0.0.5:8440 --proxy 10.0.0.4 --public-url https://lastmile.example.cn
 
-Ctrl-C or SIGTERM stops it: requests under way finish first.")]
+Beyond this computer it speaks TLS: with the certificate that is named, or one by an authority of its own that invitations name.
+Ctrl-C or SIGTERM stops it: requests under way finish first. SIGHUP reads certificates again.")]
 pub struct Serve {
+    /// What the configuration is made of.
+    #[command(flatten)]
+    pub configured: Configured,
+    /// Write the address it listens on to this file once it is ready
+    #[arg(long, value_name = "FILE")]
+    pub address_file: Option<PathBuf>,
+}
+
+/// `lastmile relay check-config`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lastmile relay check-config --dir /var/lib/lastmile
+  lastmile relay check-config --config new.toml --json
+
+It starts nothing. Exit code 2 says that the relay would not start, or that devices would not believe it.")]
+pub struct CheckConfig {
+    /// What the configuration is made of.
+    #[command(flatten)]
+    pub configured: Configured,
+}
+
+/// What a relay's configuration is made of: the file, then LASTMILE_RELAY_... variables, then these options.
+#[derive(Debug, Args)]
+pub struct Configured {
     /// Where the data lies.
     #[command(flatten)]
     pub data: DataDir,
-    /// Address to listen on; port 0 takes a free one. Other computers reach it through a reverse proxy with TLS only
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8440")]
-    pub listen: SocketAddr,
-    /// Reverse proxy that may connect from another computer and speaks TLS to the world; repeatable
+    /// Configuration file [default: relay.toml in the folder of the data, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address to listen on; port 0 takes a free one. What other computers reach is encrypted [default: 127.0.0.1:8440]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Reverse proxy that speaks TLS to the world and may connect in clear text; repeatable
     #[arg(long, value_name = "ADDR")]
     pub proxy: Vec<IpAddr>,
     /// URL under which devices reach the relay; it goes into invitations
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
-    /// Write the address it listens on to this file once it is ready
+    /// Own certificate chain in PEM; read again when it changes
     #[arg(long, value_name = "FILE")]
-    pub address_file: Option<PathBuf>,
-    /// Where the register of revocations and erasures is kept, best on another disk [default: register.jsonl in the folder]
+    pub tls_certificate: Option<PathBuf>,
+    /// Key of the own certificate in PEM
     #[arg(long, value_name = "FILE")]
-    pub register: Option<PathBuf>,
-    /// Most connections in all
-    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = at_least_one)]
-    pub max_connections: usize,
-    /// Most connections of one address
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = at_least_one)]
-    pub max_per_address: usize,
+    pub tls_key: Option<PathBuf>,
+    /// Name or address in the certificate that the relay issues itself; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub tls_name: Vec<String>,
+    /// Port or address of the metrics, or `off` [default: off]
+    #[arg(long, value_name = "PORT")]
+    pub metrics: Option<String>,
+    /// Most connections in all [default: 4096]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub max_connections: Option<usize>,
+    /// Most connections of one address [default: 256]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub max_per_address: Option<usize>,
+    /// Any other key of the configuration (docs/operations.md); repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
 }
 
 /// What the holder of a device may do.
@@ -111,6 +152,9 @@ pub struct Invite {
     /// Write the invitation to this file instead of showing it
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Write the invitation as a QR code to this file, .svg or .png; a terminal shows one anyway
+    #[arg(long, value_name = "FILE")]
+    pub qr: Option<PathBuf>,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

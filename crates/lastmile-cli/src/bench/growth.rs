@@ -52,7 +52,7 @@ async fn author(site: &Site, number: usize) -> Result<Author, BenchError> {
     let key = AuthorKey::from_seed(&random()?);
     let refused = || BenchError::Unexpected("the relay did not enrol a device");
     let body = enrol_request(&key, &invite.deployment, invite.token, "bench", SystemClock.now_ms(), random()?);
-    let carrier = Carrier::new(&invite.relay, Duration::from_secs(60))?;
+    let carrier = Carrier::new(&invite.relay, invite.pin, Duration::from_secs(60))?;
     let answer =
         carrier.post("/v1/enrol", body.map_err(|_| refused())?, &tokio::sync::watch::Sender::default()).await?;
     let chain = read_enrolled_response(&answer).map_err(|_| refused())?.map_err(|_| refused())?;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lastmile_client::{ClientError, Replica, ReplicaOptions};
+use lastmile_client::{ClientError, Distrust, Replica, ReplicaOptions};
 use lastmile_model::{Catalogue, ChangeHash, RecordId, Scope};
 use lastmile_protocol::Code;
 use lastmile_store::query::{Query, Test};
@@ -93,6 +93,15 @@ pub(super) fn client_error(error: ClientError, language: Language) -> CliError {
             .with("relay", relay)
             .with("found", found)
             .cure(key!("cure.not_a_relay")),
+        ClientError::Untrusted { ref relay, why } => distrusted(why).with("relay", relay),
+        ClientError::ClearText(ref address) => CliError::new(Exit::Refused, key!("error.clear_text"))
+            .with("address", address)
+            .cure(key!("cure.clear_text")),
+        ClientError::NoTrustStore { ref relay, ref reason } => CliError::new(Exit::Network, key!("tls.no_trust_store"))
+            .with("relay", relay)
+            .with("reason", reason)
+            .cure(key!("tls.cure.no_trust_store")),
+        ClientError::BadPin => CliError::new(Exit::Storage, key!("tls.bad_pin")),
         ClientError::Refused { code, .. } => code_error(code),
         ClientError::NotABundle { ref path } => {
             CliError::new(Exit::Refused, key!("error.not_a_bundle")).with("file", path.display())
@@ -118,6 +127,21 @@ pub(super) fn client_error(error: ClientError, language: Language) -> CliError {
         }
         ClientError::OfficeKey => CliError::new(Exit::Storage, key!("error.office_key")),
         ClientError::NoRandomness => CliError::new(Exit::Failed, key!("error.no_randomness")),
+    }
+}
+
+/// Says why whoever answered was not believed to be the relay.
+fn distrusted(why: Distrust) -> CliError {
+    let new = |key, cure| CliError::new(Exit::Network, key).cure(cure);
+    match why {
+        Distrust::OtherAuthority => new(key!("tls.other_authority"), key!("tls.cure.other_network")),
+        Distrust::UnknownIssuer => new(key!("tls.unknown_issuer"), key!("tls.cure.new_invite")),
+        Distrust::Expired => new(key!("tls.expired"), key!("tls.cure.clock")),
+        Distrust::NotYetValid => new(key!("tls.not_yet_valid"), key!("tls.cure.clock")),
+        Distrust::WrongName => new(key!("tls.wrong_name"), key!("tls.cure.address")),
+        Distrust::NotTls => new(key!("tls.not_tls"), key!("cure.not_a_relay")),
+        Distrust::TooOld => new(key!("tls.too_old"), key!("tls.cure.other_network")),
+        Distrust::Bad => new(key!("tls.bad"), key!("tls.cure.other_network")),
     }
 }
 

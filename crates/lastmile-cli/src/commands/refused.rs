@@ -2,6 +2,7 @@
 
 use lastmile_relay::{OfficeError, RelayError};
 use lastmile_web::WebError;
+use lastmile_web::tls::TlsError;
 
 use super::opened::{file_error, store_error};
 use crate::error::{CliError, Exit};
@@ -25,9 +26,35 @@ pub(super) fn relay_error(error: RelayError, language: Language) -> CliError {
         RelayError::NoRelay { ref path } => no_relay(path),
         RelayError::Web(ref web) => listening(web),
         RelayError::Stopping => CliError::new(Exit::Network, key!("relay.stopping")),
+        RelayError::Tls(ref error) => tls_error(error),
+        RelayError::BadUrl { ref url } => CliError::new(Exit::Usage, key!("relay.bad_url")).with("url", url),
         ref other => CliError::new(Exit::Failed, key!("relay.failed")).with("reason", other),
     };
     named.because(error)
+}
+
+/// Says what is wrong with a certificate or its key.
+pub(super) fn tls_error(error: &TlsError) -> CliError {
+    let of_file = |key, path: &std::path::Path| CliError::new(Exit::Storage, key).with("file", path.display());
+    match error {
+        TlsError::File { path, source } => {
+            of_file(key!("error.read_file"), path).with("reason", source.kind()).cure(key!("cure.no_file"))
+        }
+        TlsError::NoCertificate { path } | TlsError::BadCertificate { path } => {
+            of_file(key!("relay.no_certificate"), path).cure(key!("relay.cure.certificate"))
+        }
+        TlsError::NoKey { path } | TlsError::BadKey { path } => {
+            of_file(key!("relay.no_tls_key"), path).cure(key!("relay.cure.tls_key"))
+        }
+        TlsError::Mismatch { certificate, key } => of_file(key!("relay.tls_mismatch"), key)
+            .with("certificate", certificate.display())
+            .cure(key!("relay.cure.tls_mismatch")),
+        TlsError::AuthorityKeyMissing { path } => {
+            of_file(key!("relay.authority_missing"), path).cure(key!("relay.cure.key"))
+        }
+        TlsError::BadName { name } => CliError::new(Exit::Usage, key!("relay.bad_name")).with("name", name),
+        TlsError::Making { reason } => CliError::new(Exit::Failed, key!("relay.failed")).with("reason", reason),
+    }
 }
 
 /// Says that a folder holds no relay.

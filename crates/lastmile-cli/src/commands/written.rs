@@ -1,7 +1,7 @@
 //! Files that commands write for other programs.
 
 use std::borrow::Cow;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -18,10 +18,25 @@ pub(super) fn writing(path: &Path, source: std::io::Error) -> CliError {
 
 /// Writes a file whole or not at all.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    replace(path, bytes, File::options().write(true).create(true).truncate(true))
+}
+
+/// Writes a file whole or not at all, one that only its owner can read.
+pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    replace(path, bytes, &options)
+}
+
+fn replace(path: &Path, bytes: &[u8], options: &OpenOptions) -> Result<(), CliError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let aside: PathBuf = path.with_file_name(name);
-    let written = File::create(&aside).and_then(|mut file| {
+    // What an earlier try left has the rights of that time.
+    let _ = std::fs::remove_file(&aside);
+    let written = options.open(&aside).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()
     });

@@ -10,7 +10,7 @@ use lastmile_protocol::enrol::{enrol_request, read_enrolled_response};
 use lastmile_store::sqlite::{OpenOptions, open};
 use lastmile_store::{SetUp, Store};
 
-use super::{LABEL, MARK, OFFICE_KEY, RELAY, Replica, ReplicaOptions, transport_to};
+use super::{LABEL, MARK, OFFICE_KEY, PIN, RELAY, Replica, ReplicaOptions, transport_to};
 use tokio::sync::watch;
 
 use crate::ClientError;
@@ -37,7 +37,7 @@ impl Replica {
         if place.holds_replica() {
             return Err(ClientError::Exists { folder: folder.to_owned() });
         }
-        let transport = transport_to(&invite.relay, &options)?;
+        let transport = transport_to(&invite.relay, invite.pin, &options)?;
         let new = !folder.exists();
         place.create()?;
         let (key, first_try) = place.enrolment_key(&invite.token, options.clock.as_ref())?;
@@ -72,17 +72,19 @@ impl Replica {
             _ => None,
         };
         let mark = new_mark(options.clock.as_ref())?;
+        let mut settings: Vec<(&str, &[u8])> = vec![
+            (RELAY, invite.relay.as_bytes()),
+            (OFFICE_KEY, &invite.office_key),
+            (LABEL, label.as_bytes()),
+            (MARK, mark.as_bytes()),
+        ];
+        settings.extend(invite.pin.as_ref().map(|pin| (PIN, pin.as_slice())));
         store.set_up(&SetUp {
             deployment: &deployment,
             certificates: &certificates,
             scopes: &certificate.scopes,
             epoch,
-            settings: &[
-                (RELAY, invite.relay.as_bytes()),
-                (OFFICE_KEY, &invite.office_key),
-                (LABEL, label.as_bytes()),
-                (MARK, mark.as_bytes()),
-            ],
+            settings: &settings,
         })?;
         place.keep_mark(&mark)?;
         // The key comes last: only with it the folder counts as a replica.
@@ -107,7 +109,7 @@ async fn certificates_for(
 /// Whether the key of a failed enrolment can be of no use: the relay never saw it, or certified another.
 const fn is_no_use_again(error: &ClientError, first_try: bool) -> bool {
     match error {
-        ClientError::Unreachable { sent: 0, .. } => first_try,
+        ClientError::Unreachable { sent: 0, .. } | ClientError::Untrusted { .. } => first_try,
         ClientError::Refused { code, .. } => matches!(code, Code::BadToken),
         _ => false,
     }

@@ -322,15 +322,20 @@ fn vectors_and_their_digest() {
 #[test]
 fn invites_and_sealed_values() {
     let office = OfficeKey::from_seed(&[5; 32]);
-    let invite = Invite {
+    let mut invite = Invite {
         relay: "https://relay.example:8470".to_owned(),
         deployment: deployment(),
         token: [0x55; 16],
         scopes: vec![scope()],
         office_key: office.public(),
+        pin: None,
     };
     golden("invite-text.hex", invite.to_text().as_bytes());
     let text = String::from_utf8(read("invite-text.hex")).unwrap();
+    assert_eq!(Invite::from_text(&text).as_ref(), Ok(&invite));
+    invite.pin = Some([0x66; 32]);
+    golden("invite-pinned-text.hex", invite.to_text().as_bytes());
+    let text = String::from_utf8(read("invite-pinned-text.hex")).unwrap();
     assert_eq!(Invite::from_text(&text), Ok(invite));
 
     let sealed = seal_value(&office.public(), b"990101198001010013", [6; 32]).unwrap();

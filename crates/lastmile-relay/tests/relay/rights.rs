@@ -309,6 +309,7 @@ async fn a_revoked_device_brings_what_it_holds_and_is_given_nothing() {
             token: [0; 16],
             scopes: vec![community(COMMUNITY)],
             office_key: lost.office_key,
+            pin: None,
         };
         let mut heir = Device::with(lost.addr, &invite, successor, &chain);
         heir.save(vec![activity(fresh_id(), "冒名", 1)]);
