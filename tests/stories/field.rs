@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lastmile_client::{Replica, ReplicaOptions, SyncReport};
 use lastmile_model::input::Entry;
+use lastmile_model::roles::Role;
 use lastmile_model::{RecordId, Scope, Value};
 use lastmile_relay::{InviteOrder, Relay, RelayFolder, RelayOptions, RunningRelay};
 use lastmile_web::Limits;
@@ -57,6 +58,13 @@ impl Field {
         Replica::enrol(&self.path(name), &invite, name, ReplicaOptions::default()).await.unwrap()
     }
 
+    /// Enrols a device whose users have these roles.
+    pub async fn enrol_as(&self, name: &str, roles: &[Role]) -> Replica {
+        let order = InviteOrder { roles: roles.to_vec(), ..InviteOrder::new(vec![scope()], self.relay().url()) };
+        let invite = self.relay().invite(order).await.unwrap();
+        Replica::enrol(&self.path(name), &invite, name, ReplicaOptions::default()).await.unwrap()
+    }
+
     /// Enrols a device that may be used until this time, in milliseconds since 1970.
     pub async fn enrol_until(&self, name: &str, until_ms: i64) -> Replica {
         let mut order = InviteOrder::new(vec![scope()], self.relay().url());
@@ -79,11 +87,7 @@ impl Field {
         if self.path(to).exists() {
             std::fs::remove_dir_all(self.path(to)).unwrap();
         }
-        std::fs::create_dir(self.path(to)).unwrap();
-        for file in std::fs::read_dir(self.path(from)).unwrap() {
-            let file = file.unwrap();
-            std::fs::copy(file.path(), self.path(to).join(file.file_name())).unwrap();
-        }
+        copy_folder(&self.path(from), &self.path(to));
     }
 
     /// The relay's digest of the community, when its views have followed.
@@ -91,6 +95,19 @@ impl Field {
         self.relay().settle().await.unwrap();
         let mut reader = self.relay().reader().await.unwrap();
         reader.digest(Some(&scope())).unwrap()
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod layers;
 mod poor_path;
 mod refused;
 mod restored;
+mod rights;
 mod sync;
 mod tls;
 mod unattended;

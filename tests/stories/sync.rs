@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lastmile_client::auto::Pace;
 use lastmile_client::{AutoSync, SyncPhase};
+use lastmile_model::roles::Role;
 
 use crate::field::{Field, add_activity, digest, set, settle};
 
@@ -199,7 +200,7 @@ async fn a_restart_sends_nothing_back_of_what_came_down() {
 #[tokio::test]
 async fn an_event_without_a_part_that_it_needs_is_not_saved() {
     let field = Field::new().await;
-    let one = field.enrol("one").await;
+    let one = field.enrol_as("one", &[Role::Secretary]).await;
     let id = add_activity(&one, "清洁日", 20);
     let event = |kind: &str, parts: &[(&str, &str)]| {
         let mut draft = one.draft(None);

@@ -364,7 +364,8 @@ impl Central {
             if done >= log.head {
                 continue;
             }
-            if !self.trust()?.is_office(log.author) {
+            // Of a revoked author everything that comes now is out of sight already.
+            if !self.trust()?.is_office(log.author) && !self.store.is_revoked(&log.scope, log.author) {
                 for held in self.judge_log(&log, done)? {
                     tracing::warn!(scope = %log.scope, author = %log.author, from = held.from, to = held.to, rule = %held.denial,
                         "commits that are not permitted are held back");

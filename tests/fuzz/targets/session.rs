@@ -33,7 +33,7 @@ fn drive(how: u8, input: &[u8], piece: usize) -> [u8; 32] {
     let me = key(2);
     let mut config = SessionConfig::new(role, carrier, deployment().id, author(2));
     config.epoch = Some(author(1));
-    config.office = [author(1)].into();
+    config.office = [(author(1), 1)].into();
     config.issues_receipts = false;
     config.certificates = store.trust().map(|trust| trust.chain_of(author(2))).unwrap_or_default();
     if signed {

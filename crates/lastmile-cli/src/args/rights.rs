@@ -124,6 +124,7 @@ pub struct Revoke {
 
 /// `lastmile office invites`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lastmile office invites\n  lastmile office invites --json")]
 pub struct Invites {
     /// Where the data lies.
     #[command(flatten)]
@@ -132,6 +133,7 @@ pub struct Invites {
 
 /// `lastmile office withdraw`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lastmile office withdraw 3f09ab12c4d5")]
 pub struct Withdraw {
     /// The invitation, as `office invites` lists it
     #[arg(value_name = "INVITE")]
@@ -170,6 +172,9 @@ pub struct Grant {
 
 /// `lastmile office end-grant`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  lastmile office end-grant 0192f3a4 --role secretary --scope 430103005010 --until 2026-12-31"
+)]
 pub struct EndGrant {
     /// The person
     #[arg(value_name = "ID")]
@@ -190,6 +195,7 @@ pub struct EndGrant {
 
 /// `lastmile office grants`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lastmile office grants 0192f3a4")]
 pub struct Grants {
     /// The person
     #[arg(value_name = "ID")]

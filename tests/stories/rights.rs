@@ -1,0 +1,108 @@
+//! What a device does when the office takes something away, or says that it may not.
+
+use lastmile_client::ClientError;
+use lastmile_model::roles::Role;
+use lastmile_model::{RecordId, Scope};
+use lastmile_relay::{OfficeAnswer, OfficeCommand};
+
+use crate::field::{Field, add_activity, scope};
+
+/// Whether any file of a folder holds these bytes.
+fn holds(folder: &std::path::Path, text: &str) -> bool {
+    std::fs::read_dir(folder).unwrap().any(|entry| {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap_or_default();
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    })
+}
+
+fn held(replica: &lastmile_client::Replica) -> Vec<Scope> {
+    replica.with_store(|store| store.scopes().map(|(_, scope)| scope.clone()).collect())
+}
+
+#[tokio::test]
+async fn what_no_role_of_the_device_may_do_is_refused_before_it_is_saved() {
+    let field = Field::new().await;
+    let one = field.enrol("one").await;
+    let id = add_activity(&one, "清洁日", 20);
+    let event = |kind: &str| {
+        let mut draft = one.draft(None);
+        draft.event("activity", id, kind, &[]).and_then(|()| draft.save())
+    };
+    event("submit").unwrap();
+    let refused = event("verify").unwrap_err();
+    assert!(matches!(&refused, ClientError::NotPermitted { operation, .. } if operation == "verify"), "{refused}");
+    assert_eq!(one.record("activity", id).unwrap().state.as_deref(), Some("submitted"));
+    let two = field.enrol_as("two", &[Role::Secretary]).await;
+    one.sync().await.unwrap();
+    two.sync().await.unwrap();
+    let mut draft = two.draft(None);
+    draft.event("activity", id, "verify", &[]).unwrap();
+    draft.save().unwrap();
+    two.sync().await.unwrap();
+    one.sync().await.unwrap();
+    assert_eq!(one.record("activity", id).unwrap().state.as_deref(), Some("verified"));
+}
+
+#[tokio::test]
+async fn a_revoked_device_sends_what_is_unsent_and_keeps_nothing() {
+    let field = Field::new().await;
+    let (lost, other) = (field.enrol("lost").await, field.enrol("other").await);
+    let secret = "岳麓标记七";
+    let id = add_activity(&other, secret, 20);
+    other.sync().await.unwrap();
+    lost.sync().await.unwrap();
+    assert!(lost.record("activity", id).is_ok() && holds(&lost.path(), secret));
+    add_activity(&lost, "未上传", 1);
+    let revoke = OfficeCommand::Revoke { author: lost.author().to_string(), reason: "手机丢失".to_owned() };
+    field.relay().office().run(revoke).await.unwrap();
+    add_activity(&other, "之后", 1);
+    other.sync().await.unwrap();
+    for _ in 0..3 {
+        // What is refused is told; what counts is what is left.
+        let _ = lost.sync().await;
+    }
+    let status = lost.status().unwrap();
+    assert!(status.revoked && status.unsent_commits == 0, "{status:?}");
+    assert_eq!(held(&lost), []);
+    assert!(lost.record("activity", id).is_err() && !holds(&lost.path(), secret));
+    // It came, is receipted, and waits for the office.
+    let OfficeAnswer::Status(status) = field.relay().office().run(OfficeCommand::Status).await.unwrap() else {
+        panic!()
+    };
+    assert_eq!(status.odd.iter().filter(|odd| odd.why == "revoked").count(), 1);
+}
+
+#[tokio::test]
+async fn a_device_that_moves_takes_nothing_along_and_loses_nothing() {
+    let field = Field::new().await;
+    let one = field.enrol("one").await;
+    let old = add_activity(&one, "旧社区的活动", 20);
+    one.sync().await.unwrap();
+    add_activity(&one, "还没上传的", 3);
+    let there = Scope::community("430104008008").unwrap();
+    let reassign = OfficeCommand::Reassign {
+        author: one.author().to_string(),
+        persons: None,
+        roles: None,
+        scopes: Some(vec![there.to_string()]),
+        until_ms: None,
+    };
+    field.relay().office().run(reassign).await.unwrap();
+    for _ in 0..3 {
+        let _ = one.sync().await;
+    }
+    let city = Scope::new(lastmile_model::ScopeKind::City, "4301").unwrap();
+    let mut now = held(&one);
+    now.sort();
+    assert_eq!(now, [there.clone(), city]);
+    assert!(one.record("activity", old).is_err() && !holds(&one.path(), "旧社区的活动"));
+    assert_eq!(one.status().unwrap().unsent_commits, 0);
+    let new: RecordId = add_activity(&one, "新社区的活动", 5);
+    one.sync().await.unwrap();
+    field.relay().settle().await.unwrap();
+    let mut reader = field.relay().reader().await.unwrap();
+    assert!(reader.record("activity", new, Some(&there)).is_ok());
+    let counts = reader.counts(Some(&scope())).unwrap();
+    assert_eq!(counts.quarantined, 0, "what was made before the move counts");
+    assert!(reader.record("activity", old, Some(&scope())).is_ok());
+}
