@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lastmile_model::Catalogue;
+use lastmile_relay::{RelayFolder, RelayOptions, audit_setting, check_audit};
 use lastmile_store::sqlite::{self, OpenOptions};
 use lastmile_store::{Rebuilt, Store, StoreError};
 use serde_json::json;
 
 use super::opened::{file_of, key_for, store_error};
+use super::refused::relay_error;
 use super::written::writing;
 use crate::args::data::{Check, Rebuild};
 use crate::dirs::Holder;
@@ -36,6 +38,14 @@ fn rebuilt(store: &mut Store, word: Key, output: &Output) -> Result<Rebuilt, Sto
 pub(super) fn rebuild(args: &Rebuild, output: &mut Output) -> Result<Exit, CliError> {
     let file = file_of(&args.data, Holder::Relay)?;
     let key = key_for(&args.data, &file)?;
+    let language = output.messages().language();
+    if let Some(place) = relay_folder(&file) {
+        // What arrived is held against permissions before a view shows it.
+        drop(
+            RelayFolder::open_or_create(place, &RelayOptions::default())
+                .map_err(|error| relay_error(error, language))?,
+        );
+    }
     let mut store = open(&file, key).map_err(store_error)?;
     if args.compare {
         let result = compared(&file, key, output)?;
@@ -53,6 +63,11 @@ pub(super) fn rebuild(args: &Rebuild, output: &mut Output) -> Result<Exit, CliEr
     let word = if same { key!("data.rebuilt") } else { key!("data.rebuilt_other") };
     output.say(word, &[("changes", result.changes.to_string())])?;
     Ok(Exit::Done)
+}
+
+/// The folder of a relay's database; none for a device's.
+fn relay_folder(file: &Path) -> Option<&Path> {
+    if file.file_name().is_some_and(|name| name == "relay.db") { file.parent() } else { None }
 }
 
 fn document(result: &Rebuilt) -> serde_json::Value {
@@ -116,6 +131,13 @@ pub(super) fn check(args: &Check, output: &mut Output) -> Result<Exit, CliError>
                     findings.push(("views".to_owned(), "the views do not show what the logs say".to_owned()));
                 }
                 compared_with = Some(result.changes);
+            }
+            if let Some(place) = relay_folder(&file) {
+                let remembered = store.setting(audit_setting()).map_err(store_error)?;
+                let audit = check_audit(place, remembered.as_deref());
+                let language = output.messages().language();
+                let found = audit.map_err(|error| relay_error(error, language))?;
+                findings.extend(found.map(|text| ("audit".to_owned(), text)));
             }
             drop(store);
         }

@@ -316,7 +316,7 @@ impl Central {
         until: Option<&str>,
     ) -> Result<OfficeAnswer, RelayError> {
         let (text, _) = part_of_tree(scope)?;
-        let until = day(until)?.map_or_else(|| self.today().pred_opt().unwrap_or_default(), |day| day).to_string();
+        let until = day(until)?.unwrap_or_else(|| self.today().pred_opt().unwrap_or_default()).to_string();
         let held = self.grants_of(person)?;
         let open: Vec<&GrantView> = held
             .iter()
