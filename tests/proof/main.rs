@@ -7,6 +7,7 @@ mod failing;
 mod path;
 mod planted;
 mod power;
+mod rights;
 mod rot;
 mod simulator;
 #[path = "../../crates/lastmile-store/tests/support/mod.rs"]

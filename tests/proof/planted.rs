@@ -16,8 +16,11 @@ const SIMULATOR: &str = "simulator::until_it_fails";
 /// The tests of who is believed on the way between device and relay.
 const PATH: &str = "path::a_fault_is_noticed";
 
+/// The tests of who may write and read what.
+const RIGHTS: &str = "rights::a_fault_is_noticed";
+
 /// Every fault, what it is, the test that must notice it, and a word of how.
-const FAULTS: [(&str, &str, &str, &str); 24] = [
+const FAULTS: [(&str, &str, &str, &str); 31] = [
     ("newest-clock-wins", "the value with the latest clock shows", SIMULATOR, "P6"),
     ("lost-loser", "a conflict's losing value is not listed", SIMULATOR, "P6"),
     ("remove-wins", "a removal takes concurrent additions with it", SIMULATOR, "P6"),
@@ -41,6 +44,13 @@ const FAULTS: [(&str, &str, &str, &str); 24] = [
     ("unpinned-certificate", "any authority is taken for the pinned one", PATH, "another authority"),
     ("clear-text-anywhere", "requests go to other computers in clear text", PATH, "clear text"),
     ("forwarded-by-anybody", "everybody may name an address to count by", PATH, "made-up address"),
+    ("roles-unread", "every role may do everything", RIGHTS, "a worker verified"),
+    ("no-permission", "nothing that arrives is held against permissions", RIGHTS, "work of an ended device shows"),
+    ("serves-anybody", "whoever is known is served", RIGHTS, "the relay served"),
+    ("meets-anybody", "a colleague serves whoever is known", RIGHTS, "a colleague served"),
+    ("keeps-what-is-taken", "a device keeps what the office took away", RIGHTS, "kept what it held"),
+    ("successor-goes-free", "who goes on for a revoked device is accepted", RIGHTS, "a successor of a revoked"),
+    ("order-unread", "a device does not carry out erasure orders", RIGHTS, "an erased name stays"),
     ("answer-before-commit", "most commits are answered before they are made", SIMULATOR, "holds no replica"),
 ];
 
