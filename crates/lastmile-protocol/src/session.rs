@@ -17,6 +17,7 @@ mod state;
 mod storing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use lastmile_log::{Certificate, Receipt, Vector};
 use lastmile_model::{AuthorId, Scope};
@@ -119,18 +120,15 @@ impl Session {
     /// Sessions of a relay are given the scopes that the speaker's certificate and grants allow, and no others. A session
     /// takes the first 256 scopes and says which it leaves out; these need a session of their own.
     #[must_use]
-    pub fn new(mut config: SessionConfig, mut local: Vec<LocalScope>) -> Self {
+    pub fn new(mut config: SessionConfig, local: Vec<LocalScope>) -> Self {
         config.app.truncate(config.app.floor_char_boundary(limits::MAX_APP));
-        local.sort_by(|a, b| a.scope.cmp(&b.scope));
-        local.dedup_by(|a, b| a.scope == b.scope);
-        let left_out = local.split_off(local.len().min(limits::MAX_SCOPES));
         let handshake = Handshake::new(&config);
         let limit = if handshake.is_complete() { limits::MAX_FRAME } else { limits::MAX_FRAME_UNAUTHENTICATED };
         let mut session = Self {
             phase: Phase::Receiving,
             effects: VecDeque::new(),
             next_token: 1,
-            scopes: local.into_iter().map(ScopeState::new).collect(),
+            scopes: BTreeMap::new(),
             peer: None,
             input: FrameReader::new(limit),
             input_ended: false,
@@ -159,12 +157,21 @@ impl Session {
             handshake,
             config,
         };
-        for LocalScope { scope, .. } in left_out {
-            session.notice(Notice::NotTaken { scope, author: None, code: Code::OverLimit });
-        }
+        session.set_scopes(local);
         session.start();
         session.advance();
         session
+    }
+
+    /// Takes the scopes of the session, each once and no more than one hello names.
+    fn set_scopes(&mut self, mut local: Vec<LocalScope>) {
+        local.sort_by(|a, b| a.scope.cmp(&b.scope));
+        local.dedup_by(|a, b| a.scope == b.scope);
+        let left_out = local.split_off(local.len().min(limits::MAX_SCOPES));
+        self.scopes = local.into_iter().map(ScopeState::new).collect();
+        for LocalScope { scope, .. } in left_out {
+            self.notice(Notice::NotTaken { scope, author: None, code: Code::OverLimit });
+        }
     }
 
     /// Takes bytes from the peer and tells how many were taken.
@@ -284,8 +291,28 @@ impl Session {
         self.after_answer()
     }
 
+    /// Answers [`Effect::Authorise`] in a session that names its scopes late: the scopes that the peer may have a part in, as they
+    /// stand now.
+    ///
+    /// # Errors
+    /// [`SessionError::NotAsked`] when the question is not open.
+    pub fn admitted(&mut self, token: Token, local: Vec<LocalScope>) -> Result<(), SessionError> {
+        self.admit_to(token, local)?;
+        self.after_answer()
+    }
+
+    /// Answers [`Effect::Authorise`] by turning the peer away, with the arguments that belong to the code.
+    ///
+    /// # Errors
+    /// [`SessionError::NotAsked`] when the question is not open.
+    pub fn turned_away(&mut self, token: Token, code: Code, arguments: Vec<String>) -> Result<(), SessionError> {
+        self.refuse(token, code, arguments)?;
+        self.after_answer()
+    }
+
     /// Tells that a scope has grown by the host's own doing; on a stream the peer is sent what is new.
-    pub fn offer(&mut self, scope: &Scope, vector: Vector) {
+    pub fn offer(&mut self, scope: &Scope, vector: impl Into<Arc<Vector>>) {
+        let vector = vector.into();
         let Some(state) = self.scopes.get_mut(scope) else { return };
         self.work.rename(scope, &vector);
         state.vector = vector.into();
@@ -293,6 +320,29 @@ impl Session {
             self.plan_scope(scope);
             self.advance();
         }
+    }
+
+    /// Changes what the peer may do in a scope from now on.
+    pub fn set_access(&mut self, scope: &Scope, access: Access) {
+        let Some(state) = self.scopes.get_mut(scope).filter(|state| state.access != access) else { return };
+        state.access = access;
+        if access == Access::UploadOnly {
+            self.work.logs.drop_of(scope, None);
+            self.say_error(Code::UploadOnly, vec![scope.to_string()]);
+            self.advance();
+        }
+    }
+
+    /// Lets the peer say so many more frames than the limit of a session. A stream may stay for days: its host calls this now and
+    /// then, so that the limit bounds how fast frames come and not how many.
+    pub const fn forgive(&mut self, frames: u64) {
+        self.control_frames = self.control_frames.saturating_sub(frames);
+    }
+
+    /// Tells whether the peer's bytes so far end in the middle of a frame.
+    #[must_use]
+    pub fn is_mid_frame(&self) -> bool {
+        self.input.is_partial()
     }
 
     /// Takes a grant away in the midst of an exchange: nothing more of the scope is served or taken.

@@ -16,7 +16,8 @@ impl Session {
         match (self.config.carrier, self.config.role) {
             (Carrier::Stream, _) => {
                 self.phase = Phase::Live;
-                let scopes: Vec<Scope> = self.scopes.keys().cloned().collect();
+                let late = self.names_scopes_late();
+                let scopes: Vec<Scope> = self.scopes.keys().filter(|_| !late).cloned().collect();
                 self.send_hello(&scopes);
             }
             (Carrier::OneShot, Role::Initiator) => self.begin_round(),
@@ -287,13 +288,20 @@ impl Session {
         }
     }
 
+    /// Tells whether the scopes are kept from a peer that is not made sure of yet.
+    pub(super) const fn names_scopes_late(&self) -> bool {
+        self.config.late_scopes && !self.handshake.is_complete()
+    }
+
     fn looks_equal(&self) -> bool {
         self.scopes.values().filter(|state| state.is_shared()).all(ScopeState::looks_equal)
     }
 
+    /// Tells the host what the peer holds, of scopes in which that has become something else.
     fn settle_live(&mut self) {
-        for (scope, state) in &self.scopes {
-            if state.is_shared() && state.looks_equal() {
+        for (scope, state) in &mut self.scopes {
+            if state.is_shared() && state.looks_equal() && state.told != Some(state.vector.digest()) {
+                state.told = Some(state.vector.digest());
                 let (scope, vector) = (scope.clone(), state.vector.to_vector());
                 self.effects.push_back(Effect::PeerVector { scope, vector });
             }

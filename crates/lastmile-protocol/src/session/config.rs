@@ -72,6 +72,9 @@ pub struct SessionConfig {
     pub upload_limit: u64,
     /// How many bytes of batches a file may take at most; none for no limit.
     pub file_limit: Option<u64>,
+    /// Whether the scopes of a stream are named only once the peer is made sure of, in a second hello: a relay does not know who
+    /// connects, and says nothing of what it holds to strangers. Of account only where the sides sign.
+    pub late_scopes: bool,
     /// Authors known to be office authors: their logs go first, those of a lower rank before the others.
     pub office: BTreeMap<AuthorId, u8>,
     /// The certificates that lead from the speaker's own author to root.
@@ -99,6 +102,7 @@ impl SessionConfig {
             credit: 4 << 20,
             upload_limit: u64::MAX,
             file_limit: None,
+            late_scopes: false,
             office: BTreeMap::new(),
             certificates: Vec::new(),
             introduce: false,

@@ -113,7 +113,7 @@ impl Session {
         }
         let answer = self.config.carrier == Carrier::OneShot && self.config.role == Role::Initiator;
         let allowed = match frame {
-            Frame::Hello(_) => !self.handshake.met,
+            Frame::Hello(_) => self.handshake.takes_hello(),
             Frame::Error(_) | Frame::End(_) => true,
             Frame::Receipts(_) if answer => true,
             Frame::Certificates(_) => self.handshake.met || answer,
@@ -123,7 +123,25 @@ impl Session {
         if allowed { Ok(()) } else { Err(out_of_order()) }
     }
 
+    /// Takes the hello in which a peer that is made sure of names its scopes.
+    fn on_second_hello(&mut self, hello: Hello) -> Result<(), Violation> {
+        let same = self.peer.as_ref().is_some_and(|first| {
+            first.author == hello.author && first.deployment == hello.deployment && first.epoch == hello.epoch
+        });
+        if !same || hello.challenge.is_some() {
+            return Err(Violation::new(Code::OutOfOrder, "the second hello speaks for another"));
+        }
+        self.handshake.take_scopes();
+        self.credit = hello.credit;
+        self.peer = Some(hello);
+        self.start_exchange();
+        Ok(())
+    }
+
     fn on_hello(&mut self, hello: Hello, raw: &RawFrame) -> Result<(), Violation> {
+        if self.handshake.takes_scopes() {
+            return self.on_second_hello(hello);
+        }
         if hello.deployment != self.config.deployment {
             return Err(Violation {
                 code: Code::WrongDeployment,
@@ -137,7 +155,7 @@ impl Session {
         {
             self.notice(Notice::OtherEpoch(theirs));
         }
-        self.handshake.meet(raw.wire());
+        self.handshake.meet(raw.wire(), hello.late_scopes);
         if !self.begin_handshake(&hello) {
             return Err(Violation::new(
                 Code::BadSignature,

@@ -85,6 +85,7 @@ impl Session {
             });
             said.push(HelloScope { scope: scope.clone(), digest: state.said.digest(), own });
         }
+        let second = self.handshake.is_over();
         let hello = Frame::Hello(Hello {
             min_version: MIN_VERSION,
             max_version: MAX_VERSION,
@@ -93,15 +94,16 @@ impl Session {
             epoch: self.config.epoch,
             app: self.config.app.clone(),
             credit: self.config.credit,
-            challenge: self.handshake.challenge(),
+            challenge: self.handshake.challenge().filter(|_| !second),
+            late_scopes: self.names_scopes_late(),
             scopes: said,
             extension: Vec::new(),
         });
-        if let Ok(bytes) = hello.encode() {
+        if !second && let Ok(bytes) = hello.encode() {
             self.handshake.said(&bytes);
         }
         self.send(&hello);
-        if self.config.introduce {
+        if self.config.introduce && !second {
             self.send_certificates(&self.config.certificates.clone());
             self.introduced.insert(author);
         }

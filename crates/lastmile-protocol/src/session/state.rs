@@ -60,6 +60,8 @@ pub(super) struct ScopeState {
     pub withheld: bool,
     /// How many vectors the peer has said.
     pub vectors: u32,
+    /// The digest of what the host was last told that the peer holds, on a stream.
+    pub told: Option<[u8; 32]>,
 }
 
 impl ScopeState {
@@ -80,6 +82,7 @@ impl ScopeState {
             refused: false,
             withheld: false,
             vectors: 0,
+            told: None,
         };
         (local.scope, state)
     }

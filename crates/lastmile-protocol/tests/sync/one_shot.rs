@@ -356,6 +356,7 @@ fn what_the_peer_holds_without_a_seal_is_not_sent_again() {
         app: String::new(),
         credit: 1 << 20,
         challenge: None,
+        late_scopes: false,
         scopes: vec![HelloScope { scope: scopes[0].clone(), digest: [1; 32], own: OwnHead::default() }],
         extension: Vec::new(),
     });
