@@ -122,7 +122,7 @@ fn refused(relay: &mut crate::toy::Replica, session: &mut Session, frame: &Frame
     let mut out = Vec::new();
     match feed(session, relay, &frame.encode().unwrap(), &mut out) {
         Err(lastmile_protocol::DriveError::Session(SessionError::Refused { code, .. })) => code,
-        other => panic!("{other:?}"),
+        other => unreachable!("{other:?}"),
     }
 }
 
