@@ -17,16 +17,16 @@ mod state;
 mod storing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
-use lastmile_log::{Certificate, Receipt, Vector};
+use lastmile_log::{Certificate, Receipt};
 use lastmile_model::{AuthorId, Scope};
 
-pub use config::{Access, Carrier, LocalScope, PeerCheck, Role, SessionConfig};
+pub use config::{Access, Admission, Carrier, LocalScope, PeerCheck, Role, SessionConfig};
 pub use effect::{
     BatchOutcome, Effect, IncomingBatch, Notice, Outcome, OutgoingBatch, ReadRequest, ReceiptWant, StoreRequest,
     Stored, Token, Traffic,
 };
+pub use held::Held;
 
 use crate::code::Code;
 use crate::frame::{End, Frame, FrameReader, Hello};
@@ -35,6 +35,9 @@ use crate::positions::SegmentPositions;
 use handshake::Handshake;
 use state::{Asked, Fork, Phase, Question, ScopeState, Wanted, Work};
 use storing::Inbox;
+
+/// The most room for effects that a session without any keeps.
+const IDLE_EFFECTS: usize = 2;
 
 /// Says why a session cannot go on, or that an answer does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,7 +73,8 @@ pub struct Session {
     phase: Phase,
     effects: VecDeque<Effect>,
     next_token: u64,
-    scopes: BTreeMap<Scope, ScopeState>,
+    /// Boxed, because a node of the map has room for eleven.
+    scopes: BTreeMap<Scope, Box<ScopeState>>,
     /// The peer's last hello.
     peer: Option<Hello>,
     handshake: Handshake,
@@ -207,7 +211,11 @@ impl Session {
 
     /// Returns the next thing for the host to do.
     pub fn next_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+        let effect = self.effects.pop_front();
+        if effect.is_none() && self.effects.capacity() > IDLE_EFFECTS {
+            self.effects = VecDeque::new();
+        }
+        effect
     }
 
     /// Tells whether the session is over; a stream's session only ends with the connection or an error.
@@ -291,13 +299,12 @@ impl Session {
         self.after_answer()
     }
 
-    /// Answers [`Effect::Authorise`] in a session that names its scopes late: the scopes that the peer may have a part in, as they
-    /// stand now.
+    /// Answers [`Effect::Authorise`] in a session that names its scopes late.
     ///
     /// # Errors
     /// [`SessionError::NotAsked`] when the question is not open.
-    pub fn admitted(&mut self, token: Token, local: Vec<LocalScope>) -> Result<(), SessionError> {
-        self.admit_to(token, local)?;
+    pub fn admitted(&mut self, token: Token, admission: Admission) -> Result<(), SessionError> {
+        self.admit_to(token, admission)?;
         self.after_answer()
     }
 
@@ -311,11 +318,11 @@ impl Session {
     }
 
     /// Tells that a scope has grown by the host's own doing; on a stream the peer is sent what is new.
-    pub fn offer(&mut self, scope: &Scope, vector: impl Into<Arc<Vector>>) {
+    pub fn offer(&mut self, scope: &Scope, vector: impl Into<Held>) {
         let vector = vector.into();
         let Some(state) = self.scopes.get_mut(scope) else { return };
         self.work.rename(scope, &vector);
-        state.vector = vector.into();
+        state.vector = vector;
         if self.phase == Phase::Live && self.handshake.is_complete() && state.is_shared() && state.peer.is_some() {
             self.plan_scope(scope);
             self.advance();
@@ -337,6 +344,11 @@ impl Session {
     /// then, so that the limit bounds how fast frames come and not how many.
     pub const fn forgive(&mut self, frames: u64) {
         self.control_frames = self.control_frames.saturating_sub(frames);
+    }
+
+    /// The scopes that the peer's last hello named.
+    pub fn peer_scopes(&self) -> impl Iterator<Item = &Scope> {
+        self.peer.iter().flat_map(|hello| hello.scopes.iter().map(|named| &named.scope))
     }
 
     /// Tells whether the peer's bytes so far end in the middle of a frame.

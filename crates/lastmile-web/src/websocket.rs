@@ -27,7 +27,7 @@ pub const MAX_MESSAGE: usize = 1 << 20;
 pub const MAX_FRAME: usize = 256 << 10;
 
 /// The longest message sent; as much stays with an idle socket that once sent so much.
-const PIECE: usize = 8 << 10;
+const PIECE: usize = 4 << 10;
 
 /// What an idle socket holds ready to read into.
 const READ_BUFFER: usize = 2 << 10;
@@ -173,7 +173,7 @@ impl Socket {
         }
     }
 
-    /// Sends bytes in messages of at most 8 KiB, waiting for the peer to take them.
+    /// Sends bytes in messages of at most 4 KiB, waiting for the peer to take them.
     ///
     /// # Errors
     /// When the connection fails.

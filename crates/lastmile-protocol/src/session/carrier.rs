@@ -284,6 +284,7 @@ impl Session {
             self.outcome.equal = end.equal && self.looks_equal();
             self.done_at = Some(state);
             self.settle_live();
+            self.work.let_go();
             self.effects.push_back(Effect::Done(self.outcome.clone()));
         }
     }
@@ -294,7 +295,7 @@ impl Session {
     }
 
     fn looks_equal(&self) -> bool {
-        self.scopes.values().filter(|state| state.is_shared()).all(ScopeState::looks_equal)
+        self.scopes.values().filter(|state| state.is_shared()).all(|state| state.looks_equal())
     }
 
     /// Tells the host what the peer holds, of scopes in which that has become something else.
@@ -302,6 +303,11 @@ impl Session {
         for (scope, state) in &mut self.scopes {
             if state.is_shared() && state.looks_equal() && state.told != Some(state.vector.digest()) {
                 state.told = Some(state.vector.digest());
+                // The same content under one allocation: a relay holds thousands of these.
+                state.said = state.vector.clone();
+                state.peer_digest = state.told;
+                state.claimed = state.claimed.is_some().then(|| state.vector.clone());
+                state.peer = Some(state.vector.clone());
                 let (scope, vector) = (scope.clone(), state.vector.to_vector());
                 self.effects.push_back(Effect::PeerVector { scope, vector });
             }

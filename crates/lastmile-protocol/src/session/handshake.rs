@@ -1,8 +1,9 @@
 //! Making sure of the peer of a stream: each side signs the other's challenge and both hellos.
 
+use lastmile_log::Certificate;
 use lastmile_model::Scope;
 
-use super::config::{Access, Carrier, LocalScope, PeerCheck, SessionConfig};
+use super::config::{Access, Admission, Carrier, PeerCheck, SessionConfig};
 use super::effect::{Effect, Token};
 use super::{Session, SessionError};
 use crate::code::Code;
@@ -183,7 +184,7 @@ impl Session {
                     }
                 }
                 self.scopes.retain(|_, state| !state.withheld);
-                self.begin_authorised();
+                self.begin_authorised(&[]);
             }
         }
         Ok(())
@@ -197,10 +198,11 @@ impl Session {
     }
 
     /// Takes the scopes that the peer may have a part in, as they stand now.
-    pub(super) fn admit_to(&mut self, token: Token, local: Vec<LocalScope>) -> Result<(), SessionError> {
+    pub(super) fn admit_to(&mut self, token: Token, admission: Admission) -> Result<(), SessionError> {
         self.take_admission(token)?;
-        self.set_scopes(local);
-        self.begin_authorised();
+        self.config.office = admission.office;
+        self.set_scopes(admission.scopes);
+        self.begin_authorised(&admission.certificates);
         Ok(())
     }
 
@@ -209,12 +211,13 @@ impl Session {
         open.map(|_| ()).ok_or(SessionError::NotAsked(token))
     }
 
-    fn begin_authorised(&mut self) {
+    fn begin_authorised(&mut self, certificates: &[Certificate]) {
         self.handshake.authorised = true;
         self.input.set_limit(MAX_FRAME);
         if self.config.late_scopes {
             let scopes: Vec<Scope> = self.scopes.keys().cloned().collect();
             self.send_hello(&scopes);
+            self.send_certificates(certificates);
         }
         self.handshake.forget_hellos();
         self.start_exchange();

@@ -5,6 +5,7 @@ use lastmile_model::{AuthorId, Scope};
 
 use super::config::{Access, Carrier, Role};
 use super::effect::{Effect, Notice};
+use super::held::Held;
 use super::state::{Phase, Question, ScopeState};
 use super::{Session, SessionError};
 use crate::code::Code;
@@ -133,7 +134,7 @@ impl Session {
         }
         self.handshake.take_scopes();
         self.credit = hello.credit;
-        self.peer = Some(hello);
+        self.peer = Some(Hello { extension: Vec::new(), ..hello });
         self.start_exchange();
         Ok(())
     }
@@ -231,8 +232,9 @@ impl Session {
             .entries()
             .filter(|theirs| theirs.segment.author == self.config.author)
             .find(|theirs| is_beyond(theirs, own.as_ref(), &state.vector));
-        (state.peer, state.known, state.peer_pending) = (Some(vector.clone().into()), true, pending);
-        state.claimed = Some(vector.clone());
+        let held = Held::from(vector.clone());
+        (state.peer, state.known, state.peer_pending) = (Some(held.clone()), true, pending);
+        state.claimed = Some(held);
         // Anybody can write a vector into a file; there only a batch under the own seal counts as a sign.
         if let Some(entry) = ahead.filter(|_| self.config.carrier != Carrier::File) {
             self.notice(Notice::OwnLogAhead { scope: scope.clone(), entry });
@@ -258,7 +260,7 @@ impl Session {
 
     fn on_want(&mut self, want: &Want) {
         let author = want.segment.author;
-        let serves = |state: &&mut ScopeState| state.access == Access::Full && state.is_shared();
+        let serves = |state: &&mut Box<ScopeState>| state.access == Access::Full && state.is_shared();
         let Some(state) = self.scopes.get_mut(&want.scope).filter(serves) else { return };
         let place = (want.scope.clone(), author);
         if self.served.len() >= MAX_SERVED && !self.served.contains_key(&place) {
@@ -317,7 +319,7 @@ impl Session {
 
     /// Sends an author's certificates, then its log from where the peer says it stands.
     fn introduce_again(&mut self, scope: &Scope, author: AuthorId) {
-        let serves = |state: &&mut ScopeState| state.access == Access::Full && state.is_shared();
+        let serves = |state: &&mut Box<ScopeState>| state.access == Access::Full && state.is_shared();
         let Some(state) = self.scopes.get_mut(scope).filter(serves) else { return };
         if of_author(&state.vector, author).is_empty() {
             return;

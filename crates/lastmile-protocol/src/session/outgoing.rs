@@ -13,7 +13,7 @@ use super::state::{Asked, Question, Work};
 use super::{Session, SessionError};
 use crate::code::Code;
 use crate::frame::{BatchFrame, ErrorFrame, Frame, Hello, HelloScope, OwnHead, VectorFrame};
-use crate::limits::{MAX_CERTIFICATES, MAX_RECEIPTS, READ_CHUNK};
+use crate::limits::{MAX_CERTIFICATES, MAX_RECEIPTS};
 use crate::plan::{self, LogRange};
 use crate::{MAX_VERSION, MIN_VERSION};
 
@@ -220,7 +220,7 @@ impl Session {
             segment: range.segment,
             through: (range.through, chain),
             after: range.after,
-            limit_bytes: self.credit.min(READ_CHUNK),
+            limit_bytes: self.credit.min(self.config.read_chunk),
         }));
     }
 
