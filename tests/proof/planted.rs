@@ -16,8 +16,11 @@ const SIMULATOR: &str = "simulator::until_it_fails";
 /// The tests of who is believed on the way between device and relay.
 const PATH: &str = "path::a_fault_is_noticed";
 
+/// The test that keeps devices connected.
+const LIVE: &str = "live::until_it_fails";
+
 /// Every fault, what it is, the test that must notice it, and a word of how.
-const FAULTS: [(&str, &str, &str, &str); 24] = [
+const FAULTS: [(&str, &str, &str, &str); 26] = [
     ("newest-clock-wins", "the value with the latest clock shows", SIMULATOR, "P6"),
     ("lost-loser", "a conflict's losing value is not listed", SIMULATOR, "P6"),
     ("remove-wins", "a removal takes concurrent additions with it", SIMULATOR, "P6"),
@@ -41,6 +44,8 @@ const FAULTS: [(&str, &str, &str, &str); 24] = [
     ("unpinned-certificate", "any authority is taken for the pinned one", PATH, "another authority"),
     ("clear-text-anywhere", "requests go to other computers in clear text", PATH, "clear text"),
     ("forwarded-by-anybody", "everybody may name an address to count by", PATH, "made-up address"),
+    ("push-to-nobody", "what becomes durable wakes no connection", LIVE, "P8"),
+    ("live-checked-once", "what a connected device may do is not asked again", LIVE, "P12"),
     ("answer-before-commit", "most commits are answered before they are made", SIMULATOR, "holds no replica"),
 ];
 
