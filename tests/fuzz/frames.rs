@@ -91,6 +91,7 @@ pub fn hello(by: u8, challenge: Option<[u8; 16]>) -> Frame {
         app: "lastmile 0.1.0".to_owned(),
         credit: 4 << 20,
         challenge,
+        late_scopes: false,
         scopes: vec![HelloScope {
             scope: scope(),
             digest: [1; 32],
@@ -100,9 +101,18 @@ pub fn hello(by: u8, challenge: Option<[u8; 16]>) -> Frame {
     })
 }
 
+/// The first hello of a relay on a stream.
+fn late_hello() -> Frame {
+    match hello(1, Some([2; 16])) {
+        Frame::Hello(hello) => Frame::Hello(Hello { late_scopes: true, scopes: Vec::new(), ..hello }),
+        other => other,
+    }
+}
+
 /// Any frame at all.
 pub fn any(rng: &mut Random) -> Option<Frame> {
     Some(match rng.random_range(0..15) {
+        0 if rng.random_bool(0.2) => late_hello(),
         0 => hello(rng.random_range(1..5), rng.random_bool(0.5).then_some([2; 16])),
         1 | 2 => {
             let vector: Vector = entries(rng).into_iter().collect();

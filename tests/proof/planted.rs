@@ -19,8 +19,11 @@ const PATH: &str = "path::a_fault_is_noticed";
 /// The tests of who may write and read what.
 const RIGHTS: &str = "rights::a_fault_is_noticed";
 
+/// The test that keeps devices connected.
+const LIVE: &str = "live::until_it_fails";
+
 /// Every fault, what it is, the test that must notice it, and a word of how.
-const FAULTS: [(&str, &str, &str, &str); 31] = [
+const FAULTS: [(&str, &str, &str, &str); 33] = [
     ("newest-clock-wins", "the value with the latest clock shows", SIMULATOR, "P6"),
     ("lost-loser", "a conflict's losing value is not listed", SIMULATOR, "P6"),
     ("remove-wins", "a removal takes concurrent additions with it", SIMULATOR, "P6"),
@@ -51,6 +54,8 @@ const FAULTS: [(&str, &str, &str, &str); 31] = [
     ("keeps-what-is-taken", "a device keeps what the office took away", RIGHTS, "kept what it held"),
     ("successor-goes-free", "who goes on for a revoked device is accepted", RIGHTS, "a successor of a revoked"),
     ("order-unread", "a device does not carry out erasure orders", RIGHTS, "an erased name stays"),
+    ("push-to-nobody", "what becomes durable wakes no connection", LIVE, "P8"),
+    ("live-checked-once", "what a connected device may do is not asked again", LIVE, "P12"),
     ("answer-before-commit", "most commits are answered before they are made", SIMULATOR, "holds no replica"),
 ];
 

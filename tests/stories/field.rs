@@ -20,14 +20,22 @@ pub struct Field {
     folder: tempfile::TempDir,
     pub relay: Option<RunningRelay>,
     address: std::net::SocketAddr,
+    options: RelayOptions,
+    limits: Limits,
 }
 
 impl Field {
     pub async fn new() -> Self {
+        Self::with(RelayOptions::default(), Limits::default()).await
+    }
+
+    pub async fn with(options: RelayOptions, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let relay = start(&folder.path().join("relay"), "127.0.0.1:0".parse().unwrap()).await;
-        let address = relay.addr();
-        Self { folder, relay: Some(relay), address }
+        let address = "127.0.0.1:0".parse().unwrap();
+        let mut field = Self { folder, relay: None, address, options, limits };
+        field.on().await;
+        field.address = field.relay().addr();
+        field
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -45,7 +53,8 @@ impl Field {
 
     /// Switches the relay on again at the same address.
     pub async fn on(&mut self) {
-        self.relay = Some(start(&self.path("relay"), self.address).await);
+        let folder = RelayFolder::open_or_create(self.path("relay"), &self.options).unwrap();
+        self.relay = Some(Relay::start(folder, self.address, self.limits.clone()).await.unwrap());
     }
 
     pub async fn enrol(&self, name: &str) -> Replica {
@@ -109,11 +118,6 @@ fn copy_folder(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), target).unwrap();
         }
     }
-}
-
-async fn start(folder: &Path, address: std::net::SocketAddr) -> RunningRelay {
-    let folder = RelayFolder::open_or_create(folder, &RelayOptions::default()).unwrap();
-    Relay::start(folder, address, Limits::default()).await.unwrap()
 }
 
 pub fn digest(replica: &Replica) -> [u8; 32] {

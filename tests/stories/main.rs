@@ -5,6 +5,7 @@ mod bad_input;
 mod field;
 mod fixtures;
 mod layers;
+mod live;
 mod poor_path;
 mod refused;
 mod restored;

@@ -7,6 +7,7 @@ mod city;
 mod device;
 pub mod figure;
 mod growth;
+mod live;
 mod relay;
 mod sync;
 mod usage;
@@ -49,6 +50,8 @@ pub enum Figure {
     CityDemo,
     /// Every report at the scale of a city (expensive: needs the city demonstration's relay)
     Reports,
+    /// A commit until another live device shows it while the relay is busy, and 10,000 idle connections (expensive: minutes)
+    Live,
     /// Ingest and sync at 1,000,000 records against 10,000 (expensive: minutes)
     Growth,
 }
@@ -57,7 +60,7 @@ impl Figure {
     /// Whether it takes minutes.
     #[must_use]
     pub const fn is_expensive(self) -> bool {
-        matches!(self, Self::RelayViews | Self::Disk | Self::CityDemo | Self::Reports | Self::Growth)
+        matches!(self, Self::RelayViews | Self::Disk | Self::CityDemo | Self::Reports | Self::Live | Self::Growth)
     }
 }
 
@@ -180,6 +183,7 @@ pub fn run(plan: Plan, output: &mut Output) -> Result<Vec<Measured>, BenchError>
             }
             Figure::CityDemo => bench.city_demo(figures.contains(&Figure::Reports))?,
             Figure::Reports => bench.reports(figures.contains(&Figure::CityDemo))?,
+            Figure::Live => bench.live()?,
             Figure::Growth => bench.growth()?,
         }
     }

@@ -3,10 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lastmile_store::Touched;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::clock::random;
+use crate::live::LivePace;
 use crate::replica::Replica;
 use crate::status::SyncStatus;
 
@@ -36,18 +41,34 @@ impl Default for Pace {
 #[derive(Debug)]
 pub struct AutoSync {
     wake: Arc<Notify>,
+    foreground: watch::Sender<bool>,
     status: watch::Receiver<SyncStatus>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl AutoSync {
-    /// Starts syncing a replica: at once, after every save, after the poll time, and after failures with growing waits.
+    /// Starts syncing a replica in the background: at once, after every save, after the poll time, and after failures with growing
+    /// waits.
     #[must_use]
     pub fn start(replica: Arc<Replica>, pace: Pace) -> Self {
+        Self::start_with(replica, pace, LivePace::default())
+    }
+
+    /// As [`AutoSync::start`], with another pace for the time in the foreground.
+    #[must_use]
+    pub fn start_with(replica: Arc<Replica>, pace: Pace, live: LivePace) -> Self {
         let wake = Arc::new(Notify::new());
         let (sender, status) = watch::channel(SyncStatus::default());
-        let task = tokio::spawn(run(replica, pace, Arc::clone(&wake), sender));
-        Self { wake, status, task }
+        let (foreground, seen) = watch::channel(false);
+        let course = Course { replica, pace, live, wake: Arc::clone(&wake), foreground: seen, status: sender };
+        let task = tokio::spawn(course.run());
+        Self { wake, foreground, status, task }
+    }
+
+    /// Tells that a person has the app before them, or has no longer. In the foreground the device stays connected, and what is new
+    /// anywhere is there at once; where no connection stays, and in the background, it goes by requests.
+    pub fn set_foreground(&self, foreground: bool) {
+        self.foreground.send_replace(foreground);
     }
 
     /// Tries at once, as when the system says that a network appeared.
@@ -74,21 +95,115 @@ const SOON: Duration = Duration::from_millis(50);
 /// The longest wish of a relay to be left alone that is heeded.
 const LONGEST_REST: Duration = Duration::from_secs(86_400);
 
-async fn run(replica: Arc<Replica>, pace: Pace, wake: Arc<Notify>, status: watch::Sender<SyncStatus>) {
-    let mut backoff = Backoff::new(pace.first_retry, pace.longest_retry);
-    let mut changes = replica.observe();
-    loop {
-        let saves = replica.saves();
-        let exchanged = replica.exchanged().await;
+/// A connection that lasted so long was a good one.
+const LASTING: Duration = Duration::from_secs(10);
+
+/// The running automatic sync.
+struct Course {
+    replica: Arc<Replica>,
+    pace: Pace,
+    live: LivePace,
+    wake: Arc<Notify>,
+    foreground: watch::Receiver<bool>,
+    status: watch::Sender<SyncStatus>,
+}
+
+/// What came of an exchange, for the wait after it.
+struct Next {
+    pause: Duration,
+    /// Whether the exchange failed: then a save waits for the next try like everything else.
+    failing: bool,
+}
+
+impl Course {
+    async fn run(mut self) {
+        let mut backoff = Backoff::new(self.pace.first_retry, self.pace.longest_retry);
+        let mut live_backoff = Backoff::new(self.live.first_retry, self.live.longest_retry);
+        let mut live_at = Instant::now();
+        let mut changes = self.replica.observe();
+        loop {
+            let mut rest = None;
+            if *self.foreground.borrow_and_update() && Instant::now() >= live_at {
+                rest = self.stay_live(&mut live_backoff).await;
+            }
+            let next = self.exchange(&mut backoff, &mut changes).await;
+            if let Some(rest) = rest {
+                // While requests fail as well, the wait between them is wait enough.
+                let wait = if next.failing { Duration::ZERO } else { live_backoff.next(self.jitter()) };
+                live_at = Instant::now() + wait.max(rest);
+            }
+            let live = *self.foreground.borrow() && !next.failing;
+            let replica = Arc::clone(&self.replica);
+            let saved = async {
+                loop {
+                    let heard = changes.recv().await;
+                    let unsent = replica.status().is_ok_and(|status| status.unsent_commits > 0);
+                    if unsent || matches!(heard, Err(RecvError::Closed)) {
+                        break;
+                    }
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(next.pause) => {}
+                () = tokio::time::sleep_until(live_at), if live => {}
+                () = self.wake.notified() => {
+                    backoff.reset();
+                    live_backoff.reset();
+                    live_at = Instant::now();
+                }
+                changed = self.foreground.changed() => match changed {
+                    Ok(()) => live_at = Instant::now(),
+                    // Whoever could change it has gone; the task is about to end.
+                    Err(_) => return,
+                },
+                () = saved, if !next.failing => {}
+            }
+        }
+    }
+
+    fn jitter(&self) -> u16 {
+        random::<2>(self.replica.clock()).map_or(0, u16::from_be_bytes)
+    }
+
+    fn tell(&self) {
+        if let Ok(now) = self.replica.status() {
+            self.status.send_replace(now);
+        }
+    }
+
+    /// Stays connected while that goes well and somebody watches; returns how long the relay then asks to be left alone, and nothing if
+    /// only nobody watches any more.
+    async fn stay_live(&self, backoff: &mut Backoff) -> Option<Duration> {
+        let begun = Instant::now();
+        let mut foreground = self.foreground.clone();
+        let tell = || self.tell();
+        let end = tokio::select! {
+            end = self.replica.live(&self.live, &self.wake, &tell) => end,
+            _ = foreground.wait_for(|foreground| !*foreground) => return None,
+        };
+        match &end.result {
+            Ok(()) => tracing::debug!("a live connection is made anew"),
+            Err(error) => tracing::info!(%error, signed_in = end.signed_in, "no live connection; requests go on"),
+        }
+        if end.signed_in && begun.elapsed() >= LASTING {
+            backoff.reset();
+        }
+        Some(end.rest.min(LONGEST_REST))
+    }
+
+    /// Makes one exchange, and tells how long to wait after it.
+    async fn exchange(&self, backoff: &mut Backoff, changes: &mut Receiver<Arc<[Touched]>>) -> Next {
+        let saves = self.replica.saves();
+        let exchanged = self.replica.exchanged().await;
         // A path that breaks again and again, but brings something each time, is still a path.
         if exchanged.news {
             backoff.reset();
         }
-        let mut again = || backoff.next(random::<2>(replica.clock()).map_or(0, u16::from_be_bytes));
+        let mut again = || backoff.next(self.jitter());
         let pause = match &exchanged.result {
             Ok(report) if report.equal => {
                 backoff.reset();
-                pace.poll
+                self.pace.poll
             }
             Ok(_) if exchanged.news => SOON,
             // What the exchange could not mend may last, e.g. a quota that is used up.
@@ -99,27 +214,12 @@ async fn run(replica: Arc<Replica>, pace: Pace, wake: Arc<Notify>, status: watch
             }
         };
         let pause = pause.max(exchanged.rest.min(LONGEST_REST));
-        if let Ok(now) = replica.status() {
-            status.send_replace(now);
-        }
+        self.tell();
         // What the exchange itself brought is no reason for another one; what was saved meanwhile is.
         while changes.try_recv().is_ok() {}
-        let unsent = || replica.status().is_ok_and(|status| status.unsent_commits > 0);
         let failing = exchanged.result.is_err();
-        let overtaken = !failing && replica.saves() != saves && unsent();
-        let saved = async {
-            loop {
-                let heard = changes.recv().await;
-                if unsent() || matches!(heard, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
-                    break;
-                }
-            }
-        };
-        tokio::select! {
-            () = tokio::time::sleep(if overtaken { SOON } else { pause }) => {}
-            () = wake.notified() => backoff.reset(),
-            // While the relay cannot be reached a save waits for the next try like everything else.
-            () = saved, if !failing => {}
-        }
+        let unsent = || self.replica.status().is_ok_and(|status| status.unsent_commits > 0);
+        let overtaken = !failing && self.replica.saves() != saves && unsent();
+        Next { pause: if overtaken { SOON } else { pause }, failing }
     }
 }

@@ -75,6 +75,8 @@ pub struct StoreHost<'s> {
     pub now_ms: i64,
     /// How sure received batches must be: those from the relay can be fetched again.
     pub durability: Durability,
+    /// Whether the peer of a stream has to be the relay itself.
+    pub relay_only: bool,
     /// What is learnt.
     pub learnt: &'s mut Learnt,
 }
@@ -236,6 +238,13 @@ impl Host for StoreHost<'_> {
         }
         if request.auth.time_ms.abs_diff(self.now_ms) > lastmile_protocol::limits::AUTH_WINDOW_MS.cast_unsigned() {
             return Err(Code::WrongClock);
+        }
+        if self.relay_only {
+            // A colleague's device, or a relay of a former epoch, is not whom this device means to talk to.
+            let epoch = self.store.epoch().map_err(|_| Code::Internal)?;
+            if !trust.is_office(signer) || epoch.is_some_and(|known| known != signer) {
+                return Err(Code::WrongEpoch);
+            }
         }
         let certificate = trust.certificate(signer).ok_or(Code::UnknownAuthor)?;
         if certificate.until_ms.is_some_and(|until| until < self.now_ms) && !planted!("meets-anybody") {

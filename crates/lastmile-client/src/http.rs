@@ -192,7 +192,7 @@ impl Carrier {
 }
 
 /// Whether an address is one of TLS; one of plain HTTP must not leave this computer.
-fn is_encrypted(relay: &str) -> Result<bool, ClientError> {
+pub(crate) fn is_encrypted(relay: &str) -> Result<bool, ClientError> {
     let bad = || ClientError::BadAddress(relay.to_owned());
     let uri: http::Uri = relay.parse().map_err(|_| bad())?;
     let host = uri.host().ok_or_else(bad)?;

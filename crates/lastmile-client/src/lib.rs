@@ -1,7 +1,7 @@
 //! The device side: a replica to record in, query, observe and sync.
 //!
 //! A [`Replica`] is a folder with one SQLite file and the device's key. Saving never waits for the network; [`Replica::sync`] makes one
-//! exchange with the relay, [`AutoSync`] makes them whenever the relay can be reached. What is saved survives a power cut when the call
+//! exchange with the relay, [`AutoSync`] makes them whenever the relay can be reached, and in the foreground stays connected. What is saved survives a power cut when the call
 //! returns; what is uploaded has the relay's signed receipt.
 
 pub mod auto;
@@ -9,11 +9,13 @@ pub mod backoff;
 mod belief;
 pub mod bundle;
 pub mod clock;
+pub mod connect;
 pub mod draft;
 pub mod error;
 pub mod folder;
 pub mod host;
 pub mod http;
+pub mod live;
 pub mod peer;
 pub mod replica;
 pub mod status;
@@ -24,8 +26,10 @@ mod upload;
 
 pub use auto::AutoSync;
 pub use clock::{Clock, SystemClock};
+pub use connect::Connector;
 pub use draft::Draft;
 pub use error::ClientError;
+pub use live::LivePace;
 pub use replica::{Replica, ReplicaOptions};
 pub use status::{Refusal, SyncPhase, SyncProgress, SyncReport, SyncStatus};
 pub use tls::Distrust;

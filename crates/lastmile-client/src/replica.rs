@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::ClientError;
 use crate::belief;
 use crate::clock::{Clock, SystemClock, random};
+use crate::connect::{Connector, Direct};
 use crate::draft::Draft;
 use crate::folder::{Folder, new_mark};
 use crate::host::{Learnt, StoreHost, local_scopes};
@@ -54,6 +55,8 @@ pub struct ReplicaOptions {
     pub timeout: Duration,
     /// What carries requests to the relay; `None` for HTTP, with TLS beyond this computer.
     pub transport: Option<Arc<dyn Transport>>,
+    /// What makes connections that stay; `None` for the way that requests take where `transport` is `None`, and for none otherwise.
+    pub connector: Option<Arc<dyn Connector>>,
 }
 
 impl std::fmt::Debug for ReplicaOptions {
@@ -70,6 +73,7 @@ impl Default for ReplicaOptions {
             app: concat!("lastmile ", env!("CARGO_PKG_VERSION")).to_owned(),
             timeout: Duration::from_secs(30),
             transport: None,
+            connector: None,
         }
     }
 }
@@ -91,6 +95,7 @@ pub struct Replica {
     /// How far the relay's clock was found to be ahead of this device's, in milliseconds, when they were too far apart.
     ahead_ms: AtomicI64,
     transport: Arc<dyn Transport>,
+    connector: Option<Arc<dyn Connector>>,
     relay: String,
     /// The key of the relay's own authority, if the invite named one.
     pin: Option<[u8; 32]>,
@@ -119,6 +124,19 @@ fn transport_to(
     match &options.transport {
         Some(transport) => Ok(Arc::clone(transport)),
         None => Ok(Arc::new(Carrier::new(relay, pin, options.timeout)?)),
+    }
+}
+
+/// What makes connections that stay, as the options say.
+fn connector_to(
+    relay: &str,
+    pin: Option<[u8; 32]>,
+    options: &ReplicaOptions,
+) -> Result<Option<Arc<dyn Connector>>, ClientError> {
+    match (&options.connector, &options.transport) {
+        (Some(connector), _) => Ok(Some(Arc::clone(connector))),
+        (None, Some(_)) => Ok(None),
+        (None, None) => Ok(Some(Arc::new(Direct::new(relay, pin)?))),
     }
 }
 
@@ -171,6 +189,7 @@ impl Replica {
             None => None,
         };
         let transport = transport_to(&relay, pin, &options)?;
+        let connector = connector_to(&relay, pin, &options)?;
         let reader = store.reader()?;
         let author = key.author(&deployment);
         let peer = belief::beliefs(&store)?;
@@ -192,6 +211,7 @@ impl Replica {
             saves: AtomicU64::new(0),
             ahead_ms: AtomicI64::new(0),
             transport,
+            connector,
             relay,
             pin,
             exchange: tokio::sync::Mutex::new(()),
@@ -231,6 +251,7 @@ impl Replica {
     /// When the address is none or would carry records in clear text to another computer, or the storage fails.
     pub fn set_relay(&mut self, relay: &str) -> Result<(), ClientError> {
         self.transport = transport_to(relay, self.pin, &self.options)?;
+        self.connector = connector_to(relay, self.pin, &self.options)?;
         relay.clone_into(&mut self.relay);
         lock(&self.store).set_setting(RELAY, relay.as_bytes())?;
         Ok(())
@@ -248,6 +269,20 @@ impl Replica {
 
     pub(crate) fn clock(&self) -> &dyn Clock {
         self.options.clock.as_ref()
+    }
+
+    /// What makes connections that stay, if anything does.
+    pub(crate) fn connector(&self) -> Option<Arc<dyn Connector>> {
+        self.connector.clone()
+    }
+
+    /// How long the relay may take to answer.
+    pub(crate) const fn patience(&self) -> Duration {
+        self.options.timeout
+    }
+
+    pub(crate) const fn ahead_ms(&self) -> &AtomicI64 {
+        &self.ahead_ms
     }
 
     pub(crate) fn app(&self) -> &str {
@@ -381,7 +416,14 @@ impl Replica {
     }
 
     fn host<'s>(&'s self, store: &'s mut Store, learnt: &'s mut Learnt) -> StoreHost<'s> {
-        StoreHost { store, key: &self.key, now_ms: self.now_ms(), durability: Durability::Refetchable, learnt }
+        StoreHost {
+            store,
+            key: &self.key,
+            now_ms: self.now_ms(),
+            durability: Durability::Refetchable,
+            relay_only: false,
+            learnt,
+        }
     }
 
     /// Seals what stands loose and begins a session over every scope held, with the certificates that lead to this author if asked
@@ -391,6 +433,17 @@ impl Replica {
         role: Role,
         carrier: CarrierKind,
         introduce: bool,
+    ) -> Result<(Session, Option<AuthorId>), ClientError> {
+        self.begin_bound_session(role, carrier, introduce, [0; 32])
+    }
+
+    /// As [`Replica::begin_session`]; `binding` ties the signatures of a stream to its carrier.
+    pub(crate) fn begin_bound_session(
+        &self,
+        role: Role,
+        carrier: CarrierKind,
+        introduce: bool,
+        binding: [u8; 32],
     ) -> Result<(Session, Option<AuthorId>), ClientError> {
         let mut store = lock(&self.store);
         let scopes: Vec<Scope> = store.scopes().map(|(_, scope)| scope.clone()).collect();
@@ -409,8 +462,7 @@ impl Replica {
         }
         config.introduce = introduce;
         if carrier == CarrierKind::Stream {
-            config.peer_check =
-                lastmile_protocol::PeerCheck::Signed { challenge: random(self.clock())?, binding: [0; 32] };
+            config.peer_check = lastmile_protocol::PeerCheck::Signed { challenge: random(self.clock())?, binding };
         }
         let own = own_authors(&store, self.author);
         let mut local = local_scopes(&mut store, &own, &peer)?;
@@ -428,6 +480,27 @@ impl Replica {
         let result = work(&mut host);
         self.announce(&mut store);
         result
+    }
+
+    /// As [`Replica::drive`], for a stream to the relay: what it brings can be fetched again.
+    pub(crate) fn drive_live<T>(&self, learnt: &mut Learnt, work: impl FnOnce(&mut StoreHost<'_>) -> T) -> T {
+        let mut store = lock(&self.store);
+        let mut host = self.host(&mut store, learnt);
+        host.relay_only = true;
+        host.now_ms = self.relay_now_ms();
+        let result = work(&mut host);
+        self.announce(&mut store);
+        result
+    }
+
+    /// Seals what stands loose, and returns what each scope holds.
+    pub(crate) fn sealed_vectors(&self) -> Result<Vec<(Scope, Vector)>, ClientError> {
+        let mut store = lock(&self.store);
+        let scopes: Vec<Scope> = store.scopes().map(|(_, scope)| scope.clone()).collect();
+        for scope in &scopes {
+            store.seal(&self.key, scope)?;
+        }
+        Ok(scopes.into_iter().map(|scope| (scope.clone(), store.vector(&scope))).collect())
     }
 
     /// Whether a peer holds more of this device's log than the device does; opening it again mends that.

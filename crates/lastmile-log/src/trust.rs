@@ -42,13 +42,15 @@ pub struct Trust {
     counting: BTreeMap<AuthorId, BTreeSet<Certificate>>,
     /// By issuer.
     waiting: BTreeMap<AuthorId, Vec<Waiting>>,
+    /// Those whom root has certified.
+    offices: BTreeSet<AuthorId>,
 }
 
 impl Trust {
     /// Trusts the deployment's root and nobody yet.
     #[must_use]
     pub const fn new(deployment: Deployment) -> Self {
-        Self { deployment, counting: BTreeMap::new(), waiting: BTreeMap::new() }
+        Self { deployment, counting: BTreeMap::new(), waiting: BTreeMap::new(), offices: BTreeSet::new() }
     }
 
     /// The deployment.
@@ -133,6 +135,9 @@ impl Trust {
         while let Some(certificate) = next.pop() {
             let author = certificate.author(&self.deployment);
             accepted.push(certificate.clone());
+            if certificate.issuer == Issuer::Root {
+                self.offices.insert(author);
+            }
             self.counting.entry(author).or_default().insert(certificate);
             let mut still = Vec::new();
             for mut waiting in self.waiting.remove(&author).unwrap_or_default() {
@@ -158,15 +163,15 @@ impl Trust {
     /// Whether root has certified this author as an office author.
     #[must_use]
     pub fn is_office(&self, author: AuthorId) -> bool {
-        self.certificates(author).any(|certificate| certificate.issuer == Issuer::Root)
+        self.offices.contains(&author)
     }
 
     /// The office authors with the rank in which their logs go to others: those who write erasure orders before the rest, since what an
     /// order makes a stub may stand in any other log.
     #[must_use]
     pub fn office_authors(&self) -> BTreeMap<AuthorId, u8> {
-        let office = self.authors().filter(|(author, _)| self.is_office(*author));
-        office.map(|(author, certificate)| (author, u8::from(!certificate.writes_orders()))).collect()
+        let of = |author: &AuthorId| Some((*author, u8::from(!self.certificate(*author)?.writes_orders())));
+        self.offices.iter().filter_map(of).collect()
     }
 
     /// The certificate that says most about an author: root's before the office's before a predecessor's, then the one

@@ -57,8 +57,9 @@ pub use frame::{BadFrame, Frame};
 pub use host::{DriveError, Driven, Host, answer_request, feed, pump};
 pub use positions::SegmentPositions;
 pub use session::{
-    Access, BatchOutcome, Carrier, Effect, IncomingBatch, LocalScope, Notice, Outcome, OutgoingBatch, PeerCheck,
-    ReadRequest, ReceiptWant, Role, Session, SessionConfig, SessionError, StoreRequest, Stored, Token, Traffic,
+    Access, Admission, BatchOutcome, Carrier, Effect, Held, IncomingBatch, LocalScope, Notice, Outcome, OutgoingBatch,
+    PeerCheck, ReadRequest, ReceiptWant, Role, Session, SessionConfig, SessionError, StoreRequest, Stored, Token,
+    Traffic,
 };
 
 /// The lowest protocol version spoken here.

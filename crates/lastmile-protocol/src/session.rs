@@ -18,14 +18,15 @@ mod storing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use lastmile_log::{Certificate, Receipt, Vector};
+use lastmile_log::{Certificate, Receipt};
 use lastmile_model::{AuthorId, Scope};
 
-pub use config::{Access, Carrier, LocalScope, PeerCheck, Role, SessionConfig};
+pub use config::{Access, Admission, Carrier, LocalScope, PeerCheck, Role, SessionConfig};
 pub use effect::{
     BatchOutcome, Effect, IncomingBatch, Notice, Outcome, OutgoingBatch, ReadRequest, ReceiptWant, StoreRequest,
     Stored, Token, Traffic,
 };
+pub use held::Held;
 
 use crate::code::Code;
 use crate::frame::{End, Frame, FrameReader, Hello};
@@ -34,6 +35,9 @@ use crate::positions::SegmentPositions;
 use handshake::Handshake;
 use state::{Asked, Fork, Phase, Question, ScopeState, Wanted, Work};
 use storing::Inbox;
+
+/// The most room for effects that a session without any keeps.
+const IDLE_EFFECTS: usize = 2;
 
 /// Says why a session cannot go on, or that an answer does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,7 +73,8 @@ pub struct Session {
     phase: Phase,
     effects: VecDeque<Effect>,
     next_token: u64,
-    scopes: BTreeMap<Scope, ScopeState>,
+    /// Boxed, because a node of the map has room for eleven.
+    scopes: BTreeMap<Scope, Box<ScopeState>>,
     /// The peer's last hello.
     peer: Option<Hello>,
     handshake: Handshake,
@@ -119,18 +124,15 @@ impl Session {
     /// Sessions of a relay are given the scopes that the speaker's certificate and grants allow, and no others. A session
     /// takes the first 256 scopes and says which it leaves out; these need a session of their own.
     #[must_use]
-    pub fn new(mut config: SessionConfig, mut local: Vec<LocalScope>) -> Self {
+    pub fn new(mut config: SessionConfig, local: Vec<LocalScope>) -> Self {
         config.app.truncate(config.app.floor_char_boundary(limits::MAX_APP));
-        local.sort_by(|a, b| a.scope.cmp(&b.scope));
-        local.dedup_by(|a, b| a.scope == b.scope);
-        let left_out = local.split_off(local.len().min(limits::MAX_SCOPES));
         let handshake = Handshake::new(&config);
         let limit = if handshake.is_complete() { limits::MAX_FRAME } else { limits::MAX_FRAME_UNAUTHENTICATED };
         let mut session = Self {
             phase: Phase::Receiving,
             effects: VecDeque::new(),
             next_token: 1,
-            scopes: local.into_iter().map(ScopeState::new).collect(),
+            scopes: BTreeMap::new(),
             peer: None,
             input: FrameReader::new(limit),
             input_ended: false,
@@ -159,12 +161,21 @@ impl Session {
             handshake,
             config,
         };
-        for LocalScope { scope, .. } in left_out {
-            session.notice(Notice::NotTaken { scope, author: None, code: Code::OverLimit });
-        }
+        session.set_scopes(local);
         session.start();
         session.advance();
         session
+    }
+
+    /// Takes the scopes of the session, each once and no more than one hello names.
+    fn set_scopes(&mut self, mut local: Vec<LocalScope>) {
+        local.sort_by(|a, b| a.scope.cmp(&b.scope));
+        local.dedup_by(|a, b| a.scope == b.scope);
+        let left_out = local.split_off(local.len().min(limits::MAX_SCOPES));
+        self.scopes = local.into_iter().map(ScopeState::new).collect();
+        for LocalScope { scope, .. } in left_out {
+            self.notice(Notice::NotTaken { scope, author: None, code: Code::OverLimit });
+        }
     }
 
     /// Takes bytes from the peer and tells how many were taken.
@@ -200,7 +211,11 @@ impl Session {
 
     /// Returns the next thing for the host to do.
     pub fn next_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+        let effect = self.effects.pop_front();
+        if effect.is_none() && self.effects.capacity() > IDLE_EFFECTS {
+            self.effects = VecDeque::new();
+        }
+        effect
     }
 
     /// Tells whether the session is over; a stream's session only ends with the connection or an error.
@@ -284,15 +299,62 @@ impl Session {
         self.after_answer()
     }
 
+    /// Answers [`Effect::Authorise`] in a session that names its scopes late.
+    ///
+    /// # Errors
+    /// [`SessionError::NotAsked`] when the question is not open.
+    pub fn admitted(&mut self, token: Token, admission: Admission) -> Result<(), SessionError> {
+        self.admit_to(token, admission)?;
+        self.after_answer()
+    }
+
+    /// Answers [`Effect::Authorise`] by turning the peer away, with the arguments that belong to the code.
+    ///
+    /// # Errors
+    /// [`SessionError::NotAsked`] when the question is not open.
+    pub fn turned_away(&mut self, token: Token, code: Code, arguments: Vec<String>) -> Result<(), SessionError> {
+        self.refuse(token, code, arguments)?;
+        self.after_answer()
+    }
+
     /// Tells that a scope has grown by the host's own doing; on a stream the peer is sent what is new.
-    pub fn offer(&mut self, scope: &Scope, vector: Vector) {
+    pub fn offer(&mut self, scope: &Scope, vector: impl Into<Held>) {
+        let vector = vector.into();
         let Some(state) = self.scopes.get_mut(scope) else { return };
         self.work.rename(scope, &vector);
-        state.vector = vector.into();
+        state.vector = vector;
         if self.phase == Phase::Live && self.handshake.is_complete() && state.is_shared() && state.peer.is_some() {
             self.plan_scope(scope);
             self.advance();
         }
+    }
+
+    /// Changes what the peer may do in a scope from now on.
+    pub fn set_access(&mut self, scope: &Scope, access: Access) {
+        let Some(state) = self.scopes.get_mut(scope).filter(|state| state.access != access) else { return };
+        state.access = access;
+        if access == Access::UploadOnly {
+            self.work.logs.drop_of(scope, None);
+            self.say_error(Code::UploadOnly, vec![scope.to_string()]);
+            self.advance();
+        }
+    }
+
+    /// Lets the peer say so many more frames than the limit of a session. A stream may stay for days: its host calls this now and
+    /// then, so that the limit bounds how fast frames come and not how many.
+    pub const fn forgive(&mut self, frames: u64) {
+        self.control_frames = self.control_frames.saturating_sub(frames);
+    }
+
+    /// The scopes that the peer's last hello named.
+    pub fn peer_scopes(&self) -> impl Iterator<Item = &Scope> {
+        self.peer.iter().flat_map(|hello| hello.scopes.iter().map(|named| &named.scope))
+    }
+
+    /// Tells whether the peer's bytes so far end in the middle of a frame.
+    #[must_use]
+    pub fn is_mid_frame(&self) -> bool {
+        self.input.is_partial()
     }
 
     /// Takes a grant away in the midst of an exchange: nothing more of the scope is served or taken.

@@ -1,11 +1,12 @@
 //! The store with the office's keys: what both the running relay and the office's desk work on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use lastmile_crdt::Edit;
 use lastmile_log::{Certificate, Deployment, Trust, hlc};
 use lastmile_model::{AuthorId, Catalogue, RecordId, Scope, ScopeKind, Value, keys};
+use lastmile_protocol::Held;
 use lastmile_store::query::{Query, Test};
 use lastmile_store::storage::Cell;
 use lastmile_store::{Durability, NewCommit, Reader, RecordEdit, Saved, Store};
@@ -18,6 +19,7 @@ use crate::contacts::Contacts;
 use crate::fingerprints::Fingerprints;
 use crate::folder::RelayOptions;
 use crate::keys::Keys;
+use crate::live::sessions::Sessions;
 use crate::quota::Quota;
 use crate::register::Register;
 use crate::rights::Rights;
@@ -47,6 +49,10 @@ pub(crate) struct Central {
     pub audit: Option<Audit>,
     /// Whether something was erased that may still stand in the database's files.
     pub scrub_due: bool,
+    /// Who is connected, to be told what has grown, or to be closed.
+    pub live: Arc<Sessions>,
+    /// What scopes hold, shared by all who ask.
+    held: HashMap<Scope, Held>,
     clock: Clock,
     chance: Chance,
     last_hlc: u64,
@@ -69,6 +75,8 @@ impl Central {
             register: None,
             audit: None,
             scrub_due: false,
+            live: Arc::new(Sessions::new(options.live)),
+            held: HashMap::new(),
             clock: Arc::clone(&options.clock),
             chance: Arc::clone(&options.chance),
             last_hlc: 0,
@@ -105,6 +113,10 @@ impl Central {
         Arc::clone(&self.clock)
     }
 
+    pub fn chance(&self) -> Chance {
+        Arc::clone(&self.chance)
+    }
+
     pub fn now_ms(&self) -> i64 {
         (self.clock)()
     }
@@ -120,6 +132,25 @@ impl Central {
 
     pub fn new_id(&self) -> Result<Uuid, RelayError> {
         new_id(&self.chance, self.now_ms())
+    }
+
+    /// What is held of a scope.
+    pub fn held(&mut self, scope: &Scope) -> Held {
+        let store = &self.store;
+        self.held.entry(scope.clone()).or_insert_with(|| store.vector(scope).into()).clone()
+    }
+
+    /// Tells whoever is connected and concerned which scopes have grown.
+    pub fn publish_grown(&mut self) {
+        for scope in self.store.take_grown() {
+            self.held.remove(&scope);
+            self.live.grown(&scope);
+        }
+    }
+
+    /// When an author was last heard, in milliseconds since 1970.
+    pub fn last_contact(&self, author: AuthorId) -> Option<i64> {
+        self.contacts.last(author).max(self.live.last_heard(author))
     }
 
     /// What certificates say; a folder always has a deployment.

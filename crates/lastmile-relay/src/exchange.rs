@@ -14,7 +14,7 @@ use crate::vectors::Vectors;
 use crate::writer::{Brought, Writer};
 
 /// When a device that could not be served comes again.
-const RETRY_MS: u64 = 5_000;
+pub(crate) const RETRY_MS: u64 = 5_000;
 
 /// What answers one session.
 pub(crate) struct Exchange {
@@ -96,7 +96,7 @@ impl Exchange {
     }
 
     /// Answers one question; the inner error is what the peer is told when it cannot be.
-    async fn serve(&self, session: &mut Session, effect: Effect) -> Result<Result<(), Code>, Ended> {
+    pub async fn serve(&self, session: &mut Session, effect: Effect) -> Result<Result<(), Code>, SessionError> {
         match effect {
             Effect::Store(request) => {
                 let token = request.token;
@@ -107,16 +107,23 @@ impl Exchange {
                 }
             }
             Effect::Read(request) => {
-                let token = request.token;
+                let (token, scope) = (request.token, request.scope.clone());
                 match self.read(request).await {
                     Ok(Some((batches, exhausted))) => session.batches(token, batches, exhausted)?,
-                    Ok(None) => return Ok(Err(Code::Revoked)),
+                    Ok(None) => {
+                        session.set_access(&scope, Access::UploadOnly);
+                        session.batches(token, Vec::new(), true)?;
+                    }
                     Err(error) => return Ok(Err(failed(&error))),
                 }
             }
             Effect::ReadPositions { token, scope, author } => {
-                let paths = self.writer.ask(move |central| Ok(central.store.positions(&scope, author)?)).await;
-                match paths {
+                let peer = self.peer;
+                let paths = self.writer.ask(move |central| {
+                    let takes_part = central.access_now(peer, &scope)?.is_some();
+                    Ok(if takes_part { central.store.positions(&scope, author)? } else { Vec::new() })
+                });
+                match paths.await {
                     Ok(paths) => {
                         let paths =
                             paths.into_iter().map(|(segment, positions)| SegmentPositions { segment, positions });
@@ -147,7 +154,7 @@ impl Exchange {
         let peer = self.peer;
         let read = self.writer.ask(move |central| {
             let ReadRequest { scope, segment, through, after, limit_bytes, .. } = request;
-            if central.access(peer, &scope, central.now_ms())? != Some(Access::Full) {
+            if central.access_now(peer, &scope)? != Some(Access::Full) {
                 return Ok(None);
             }
             Ok(Some(central.store.path_to(&scope, &segment, through, after, limit_bytes)?))
@@ -189,7 +196,7 @@ impl Exchange {
         Ok(heads.await?.into_iter().map(sign).collect())
     }
 
-    fn note(&self, notice: &Notice) {
+    pub fn note(&self, notice: &Notice) {
         match notice {
             Notice::Forked { scope, author } => {
                 tracing::warn!(%scope, %author, "copies of a log have parted; both are kept")

@@ -16,6 +16,7 @@ use crate::audit::Audit;
 use crate::central::Central;
 use crate::clock::{Chance, Clock, random, system_chance, system_clock};
 use crate::keys::Keys;
+use crate::live::sessions::LiveOptions;
 
 /// The database's file.
 pub(crate) const DATABASE: &str = "relay.db";
@@ -38,6 +39,8 @@ pub struct RelayOptions {
     pub daily_commits: u64,
     /// The most bytes of one author taken in one scope and day.
     pub daily_bytes: u64,
+    /// How live connections are kept.
+    pub live: LiveOptions,
 }
 
 impl Default for RelayOptions {
@@ -50,6 +53,7 @@ impl Default for RelayOptions {
             register: None,
             daily_commits: 20_000,
             daily_bytes: 50 << 20,
+            live: LiveOptions::default(),
         }
     }
 }

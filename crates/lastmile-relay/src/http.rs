@@ -7,11 +7,13 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use lastmile_log::fingerprint;
 use lastmile_protocol::Code;
 use lastmile_web::Peer;
+use lastmile_web::websocket::{self, Upgrade};
 use serde::Serialize;
 use serde_json::json;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
+use crate::live;
 use crate::office::command::OfficeCommand;
 use crate::operation::{page, readiness};
 use crate::server::Shared;
@@ -42,11 +44,17 @@ pub(crate) fn routes(shared: Arc<Shared>) -> BoxedFilter<(Response<Bytes>,)> {
         .and(lastmile_web::peer())
         .and(warp::header::headers_cloned())
         .and(warp::body::bytes())
-        .and(with)
+        .and(with.clone())
         .then(|peer: Option<Peer>, headers: HeaderMap, body: Bytes, shared: Arc<Shared>| async move {
             office_reply(&office(&shared, peer, &headers, &body).await)
         });
-    sync.or(enrol).unify().or(office).unify().or(health_routes(shared)).unify().boxed()
+    let live = warp::path!("v1" / "live").and(warp::get()).and(websocket::upgrade(live::PROTOCOL)).and(with).map(
+        |upgrade: Option<Upgrade>, shared: Arc<Shared>| match upgrade {
+            Some(upgrade) => upgrade.begin(move |socket| live::serve(shared, socket)),
+            None => Upgrade::required(live::PROTOCOL),
+        },
+    );
+    sync.or(live).unify().or(enrol).unify().or(office).unify().or(health_routes(shared)).unify().boxed()
 }
 
 /// Whether the relay lives and takes uploads; details for this computer alone.

@@ -25,6 +25,7 @@ mod fingerprints;
 mod folder;
 mod http;
 mod keys;
+mod live;
 mod metrics;
 mod nonces;
 mod office;
@@ -46,6 +47,7 @@ pub use desk::{Office, OfficeDesk, OfficeHandle};
 pub use enrol::InviteOrder;
 pub use error::RelayError;
 pub use folder::{RelayFolder, RelayOptions};
+pub use live::sessions::LiveOptions;
 pub use office::answer::{
     ActivityPairView, ConflictView, DeviceView, GrantView, InviteView, LinkView, LogView, OddView, OfficeAnswer,
     PersonPairView, Side, SideView, SkippedRecord, StatusView,

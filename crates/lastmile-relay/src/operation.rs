@@ -146,6 +146,8 @@ fn write_connections(shared: &Shared, page: &mut Page) {
     page.one("lastmile_connections_refused_total", "counter", "Connections refused by a limit.", Some(load.refused));
     let late = "Connections that a time limit ended, idle ones not counted.";
     page.one("lastmile_connections_timed_out_total", "counter", late, Some(load.timed_out));
+    let live = "Connections that stay, of devices that have signed in.";
+    page.one("lastmile_live_connections", "gauge", live, Some(shared.sessions.count()));
     page.one(
         "lastmile_handshakes_failed_total",
         "counter",

@@ -9,16 +9,18 @@ use std::thread;
 
 use lastmile_log::{AuthorKey, Deployment, Invite};
 use lastmile_model::{AuthorId, ChangeHash};
+use lastmile_protocol::Code;
 use lastmile_store::{Counts, Reader};
 use lastmile_web::{Connections, Limits, Server, WebError};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::central::Central;
-use crate::clock::Clock;
+use crate::clock::{Chance, Clock, random};
 use crate::counted::Counted;
 use crate::http::{operator_routes, routes};
 use crate::keys::{keep_pin, write_secret};
+use crate::live::sessions::Sessions;
 use crate::nonces::Nonces;
 use crate::office::command::OfficeCommand;
 use crate::operation::Operation;
@@ -40,6 +42,8 @@ pub(crate) struct Shared {
     pub office: AuthorKey,
     pub nonces: Nonces,
     pub vectors: Arc<Vectors>,
+    /// Who is connected for good.
+    pub sessions: Arc<Sessions>,
     pub connections: Connections,
     pub addr: SocketAddr,
     pub admin_token: String,
@@ -48,6 +52,7 @@ pub(crate) struct Shared {
     pub url: String,
     pub operation: Arc<Operation>,
     clock: Clock,
+    chance: Chance,
     reader: Mutex<(Reader, Option<(i64, Counts)>)>,
 }
 
@@ -63,7 +68,7 @@ impl Shared {
         let (deployment, epoch, office) = (central.deployment, central.office, central.keys.office.clone());
         let reader = Mutex::new((central.store.reader()?, None));
         let (admin_token, admin_salt) = (ChangeHash(central.random::<32>()?).to_string(), central.random::<32>()?);
-        let clock = central.clock();
+        let (clock, chance, sessions) = (central.clock(), central.chance(), Arc::clone(&central.live));
         let (writer, writing) = Writer::new(central);
         let shared = Self {
             writer,
@@ -72,6 +77,8 @@ impl Shared {
             office,
             nonces: Nonces::default(),
             vectors: Arc::default(),
+            sessions,
+            chance,
             connections,
             addr,
             admin_token,
@@ -86,6 +93,11 @@ impl Shared {
 
     pub fn now_ms(&self) -> i64 {
         (self.clock)()
+    }
+
+    /// An array of randomness.
+    pub fn random<const N: usize>(&self) -> Result<[u8; N], RelayError> {
+        random(&self.chance)
     }
 
     /// Runs a command of the office on the writer's thread.
@@ -272,6 +284,17 @@ impl RunningRelay {
     /// When the order names no scope or role, or the storage fails.
     pub async fn invite(&self, order: InviteOrder) -> Result<Invite, RelayError> {
         self.shared.writer.ask(move |central| central.invite(&order)).await
+    }
+
+    /// Ends every live connection of an author at once; returns how many there were.
+    pub fn disconnect(&self, author: AuthorId, code: Code) -> usize {
+        self.shared.sessions.close(author, code)
+    }
+
+    /// How many devices are connected for good.
+    #[must_use]
+    pub fn connected(&self) -> usize {
+        self.shared.sessions.count()
     }
 
     /// The office's work on the running relay.

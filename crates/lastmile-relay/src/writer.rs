@@ -170,6 +170,7 @@ impl Writing {
                 tracing::error!(%error, "what arrived cannot be held against permissions yet");
             }
         }
+        self.central.publish_grown();
         self.behind = true;
         self.stats.behind.store(1, Ordering::Relaxed);
         stopping
@@ -193,11 +194,13 @@ impl Writing {
 
     /// One step of what is left to do; tells whether there is more.
     fn left_over(&mut self) -> bool {
-        self.idle().unwrap_or_else(|error| {
+        let more = self.idle().unwrap_or_else(|error| {
             // Tried again after the next job; until then the logs are safe and the views late.
             tracing::error!(%error, "the views cannot follow");
             false
-        })
+        });
+        self.central.publish_grown();
+        more
     }
 
     /// Gathers the uploads that wait and does what else is asked on the way; tells whether to stop. A job is taken from the queue only

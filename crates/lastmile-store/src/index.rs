@@ -39,6 +39,8 @@ pub(crate) struct Index {
     certificates: BTreeSet<Vec<u8>>,
     /// What erasures name, by scope.
     pub erased: BTreeMap<u32, BTreeSet<Erased>>,
+    /// Scopes whose vector has become another one since the writer asked.
+    pub grown: BTreeSet<u32>,
 }
 
 impl Index {
@@ -46,6 +48,7 @@ impl Index {
     pub fn load(storage: &dyn Storage) -> Result<Self, StoreError> {
         let mut index = Self::default();
         index.reload(storage)?;
+        index.grown.clear();
         Ok(index)
     }
 
@@ -105,7 +108,10 @@ impl Index {
             of_author.push(strand.no);
         }
         self.by_scope.entry(strand.scope).or_default().insert(strand.no);
-        self.strands.insert(strand.no, strand);
+        let (no, scope, sealed) = (strand.no, strand.scope, strand.sealed);
+        if self.strands.insert(no, strand).map_or(0, |before| before.sealed) != sealed {
+            self.grown.insert(scope);
+        }
     }
 
     /// The strands of a scope, parents before branches.

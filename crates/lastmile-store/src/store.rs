@@ -266,6 +266,12 @@ impl Store {
         self.index.scope_no(scope).map_or_else(Vector::default, |no| self.index.vector(no))
     }
 
+    /// Drains the scopes of which more is held, sealed and committed, than at the last call.
+    pub fn take_grown(&mut self) -> Vec<Scope> {
+        let grown = std::mem::take(&mut self.index.grown);
+        grown.into_iter().filter_map(|no| self.index.scopes.get(&no).cloned()).collect()
+    }
+
     /// Drains the rows that changed since the last call.
     pub fn take_touched(&mut self) -> Vec<Touched> {
         self.touched.take()
@@ -308,7 +314,10 @@ impl Store {
 
     /// Reads the picture in memory again.
     fn reload(&mut self) -> Result<(), StoreError> {
+        // What had grown before was committed. To name a scope in vain costs whoever asks a look.
+        let grown = std::mem::take(&mut self.index.grown);
         self.index = Index::load(self.storage.as_ref())?;
+        self.index.grown = grown;
         self.verdicts = Verdicts::load(self.storage.as_ref(), &self.catalogue, &self.index, &mut self.archive)?;
         self.stale = false;
         Ok(())

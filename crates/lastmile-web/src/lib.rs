@@ -32,6 +32,7 @@ mod progress;
 mod refusal;
 mod server;
 pub mod tls;
+pub mod websocket;
 
 pub use body::{BodyError, ReplyBody, RequestBody};
 pub use connection::{Peer, Service, peer, serve_connection};

@@ -41,8 +41,14 @@ fn drive(how: u8, input: &[u8], piece: usize) -> [u8; 32] {
     }
     let locals = local_scopes(&mut store, &[author(2)], &Default::default()).unwrap();
     let mut learnt = Learnt::default();
-    let mut host =
-        StoreHost { store: &mut store, key: &me, now_ms: NOW, durability: Durability::Full, learnt: &mut learnt };
+    let mut host = StoreHost {
+        store: &mut store,
+        key: &me,
+        now_ms: NOW,
+        durability: Durability::Full,
+        relay_only: how & 0x20 == 0,
+        learnt: &mut learnt,
+    };
     let mut said = Vec::new();
     let outcome = cost::of(|| {
         let mut session = Session::new(config, locals);

@@ -117,6 +117,7 @@ impl Hand {
             app: "by hand".to_owned(),
             credit: 1 << 20,
             challenge: None,
+            late_scopes: false,
             scopes: vec![lastmile_protocol::frame::HelloScope {
                 scope: scope(),
                 digest: [9; 32],

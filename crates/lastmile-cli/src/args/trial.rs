@@ -89,7 +89,7 @@ pub struct Bench {
     /// How often the city demonstration runs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub demo_runs: u32,
-    /// Leave out what takes minutes: relay-views, disk, city-demo, reports, growth
+    /// Leave out what takes minutes: relay-views, disk, city-demo, reports, live, growth
     #[arg(long, conflicts_with = "figures")]
     pub cheap: bool,
     /// Use 1/N of the data, to try things out

@@ -86,6 +86,8 @@ specs! {
     DEMO_TIME = "city_demo_time", key!("bench.demo_time"), "s", Goal::AtMost(120.0);
     DEMO_MEMORY = "city_demo_memory", key!("bench.demo_memory"), "MiB", Goal::AtMost(512.0);
     REPORTS = "reports", key!("bench.reports"), "ms", Goal::AtMost(300.0);
+    LIVE_PUSH = "live_push", key!("bench.live_push"), "ms", Goal::AtMost(100.0);
+    LIVE_MEMORY = "live_memory", key!("bench.live_memory"), "MiB", Goal::AtMost(400.0);
     GROWTH_INGEST = "growth_ingest", key!("bench.growth_ingest"), "ratio", Goal::AtLeast(0.7);
     GROWTH_SYNC = "growth_sync", key!("bench.growth_sync"), "ratio", Goal::AtMost(1.5);
 }

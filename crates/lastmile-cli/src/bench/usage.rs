@@ -48,8 +48,18 @@ pub fn processor_time() -> Option<Duration> {
 /// The most memory that a running process has held so far, in bytes, where the system tells: `VmHWM` of Linux.
 #[must_use]
 pub fn peak_memory(process: u32) -> Option<u64> {
+    of_status(process, "VmHWM:")
+}
+
+/// The memory that a running process holds now, in bytes, where the system tells: `VmRSS` of Linux.
+#[must_use]
+pub fn resident_memory(process: u32) -> Option<u64> {
+    of_status(process, "VmRSS:")
+}
+
+fn of_status(process: u32, name: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes.saturating_mul(1024))
 }
 
@@ -63,6 +73,7 @@ mod tests {
         let sum: u64 = (0..2_000_000u64).map(|number| number.wrapping_mul(number)).fold(0, u64::wrapping_add);
         assert_ne!(std::hint::black_box(sum), 1);
         assert!(processor_time().unwrap() > before);
-        assert!(peak_memory(std::process::id()).unwrap() > 1 << 20);
+        let now = resident_memory(std::process::id()).unwrap();
+        assert!(now > 1 << 20 && peak_memory(std::process::id()).unwrap() >= now);
     }
 }

@@ -34,6 +34,7 @@ fn watch_once(args: &Watch, end: Option<Instant>, output: &mut Output) -> Result
     let restored = runtime()?.block_on(async {
         let mut changes = replica.observe();
         let auto = AutoSync::start(Arc::clone(&replica), Pace::default());
+        auto.set_foreground(true);
         let mut status = auto.status();
         let mut refused = Vec::new();
         let left = |end: Instant| end.saturating_duration_since(Instant::now());

@@ -146,7 +146,7 @@ impl Replica {
         };
         while driven.flushed {
             let mut request = std::mem::take(&mut body);
-            let now_ms = self.now_ms().saturating_add(self.ahead_ms.load(Ordering::Relaxed));
+            let now_ms = self.relay_now_ms();
             sign_body(&mut request, &self.key, &self.deployment, epoch, now_ms, random(self.clock())?)
                 .map_err(|error| ClientError::NotARelay { relay: self.relay.clone(), found: error.to_string() })?;
             let length = request.len() as u64;
@@ -212,6 +212,24 @@ impl Replica {
         self.believe(&mut store, peer)?;
         drop(store);
         self.keep_own_log_ahead(learnt)
+    }
+
+    /// Keeps what a live connection taught so far; it goes on.
+    pub(crate) fn keep_live(&self, learnt: &mut Learnt, report: &SyncReport) -> Result<(), ClientError> {
+        let peer = std::mem::take(&mut learnt.peer);
+        if !peer.is_empty() {
+            let mut known = lock(&self.peer).clone();
+            known.extend(peer);
+            self.believe(&mut lock(&self.store), known)?;
+        }
+        let report = self.note_success(report.clone());
+        self.note_status(&report);
+        report.map(drop)
+    }
+
+    /// As [`Self::keep_own_log_ahead`], on a stream where the sign may be seen many times.
+    pub(crate) fn keep_own_log_ahead_once(&self, learnt: &Learnt) -> Result<(), ClientError> {
+        if self.needs_reopening() { Ok(()) } else { self.keep_own_log_ahead(learnt) }
     }
 
     /// Believes this of the relay from now on.

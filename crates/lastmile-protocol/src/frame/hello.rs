@@ -14,6 +14,9 @@ const HAS_EPOCH: u8 = 1;
 /// Flag of a hello: a challenge follows.
 const HAS_CHALLENGE: u8 = 2;
 
+/// Flag of a hello: the scopes follow in a second hello.
+const LATE_SCOPES: u8 = 4;
+
 /// The first frame of each side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hello {
@@ -33,6 +36,8 @@ pub struct Hello {
     pub credit: u64,
     /// On a stream whose sides sign: 16 random bytes for the other to sign.
     pub challenge: Option<[u8; 16]>,
+    /// On a stream whose sides sign: the scopes follow in a second hello, once the other is made sure of.
+    pub late_scopes: bool,
     /// The scopes, ascending.
     pub scopes: Vec<HelloScope>,
     /// Kept for later versions; ignored if not known.
@@ -79,7 +84,8 @@ impl Hello {
         out.uvarint(self.max_version);
         let epoch = if self.epoch.is_some() { HAS_EPOCH } else { 0 };
         let challenge = if self.challenge.is_some() { HAS_CHALLENGE } else { 0 };
-        out.u8(epoch | challenge);
+        let late = if self.late_scopes { LATE_SCOPES } else { 0 };
+        out.u8(epoch | challenge | late);
         out.raw(&self.deployment);
         out.raw(self.author.as_bytes());
         if let Some(epoch) = &self.epoch {
@@ -112,7 +118,7 @@ impl Hello {
             return Err(BadFrame::OtherVersion { min: min_version, max: max_version });
         }
         let flags = fields.u8("flags")?;
-        if flags & !(HAS_EPOCH | HAS_CHALLENGE) != 0 {
+        if flags & !(HAS_EPOCH | HAS_CHALLENGE | LATE_SCOPES) != 0 {
             return Err(fields.malformed("flags"));
         }
         let deployment = fields.array("deployment")?;
@@ -137,6 +143,22 @@ impl Hello {
             scopes.push(HelloScope { scope, digest, own });
         }
         let extension = fields.bytes("bytes of extension", MAX_EXTENSION)?.to_vec();
-        Ok(Self { min_version, max_version, deployment, author, epoch, app, credit, challenge, scopes, extension })
+        let late_scopes = flags & LATE_SCOPES != 0;
+        if late_scopes && (challenge.is_none() || !scopes.is_empty()) {
+            return Err(fields.malformed("flags"));
+        }
+        Ok(Self {
+            min_version,
+            max_version,
+            deployment,
+            author,
+            epoch,
+            app,
+            credit,
+            challenge,
+            late_scopes,
+            scopes,
+            extension,
+        })
     }
 }

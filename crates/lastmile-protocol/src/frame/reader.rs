@@ -5,6 +5,9 @@ use super::BadFrame;
 /// The longest length prefix: four bytes of uvarint, enough for the longest frame.
 const MAX_PREFIX: usize = 4;
 
+/// The most that a reader without bytes keeps of its buffer.
+const IDLE_BUFFER: usize = 1 << 10;
+
 /// One whole frame as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawFrame {
@@ -117,7 +120,20 @@ impl FrameReader {
         let Some(wire) = held.get(..prefix + length) else { return Ok(None) };
         let frame = RawFrame { wire: wire.to_vec(), body: prefix };
         self.start += prefix + length;
+        if self.start == self.buffer.len() {
+            self.let_go();
+        }
         Ok(Some(frame))
+    }
+
+    /// Empties the buffer, and gives a large one back: a stream may be idle for hours after its one large frame.
+    fn let_go(&mut self) {
+        self.start = 0;
+        if self.buffer.capacity() > IDLE_BUFFER {
+            self.buffer = Vec::new();
+        } else {
+            self.buffer.clear();
+        }
     }
 
     /// Tells whether the bytes so far end in the middle of a frame.
@@ -128,8 +144,7 @@ impl FrameReader {
 
     /// Forgets everything held.
     pub fn clear(&mut self) {
-        self.buffer.clear();
-        self.start = 0;
+        self.let_go();
     }
 }
 

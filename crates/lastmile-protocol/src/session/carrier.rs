@@ -16,7 +16,8 @@ impl Session {
         match (self.config.carrier, self.config.role) {
             (Carrier::Stream, _) => {
                 self.phase = Phase::Live;
-                let scopes: Vec<Scope> = self.scopes.keys().cloned().collect();
+                let late = self.names_scopes_late();
+                let scopes: Vec<Scope> = self.scopes.keys().filter(|_| !late).cloned().collect();
                 self.send_hello(&scopes);
             }
             (Carrier::OneShot, Role::Initiator) => self.begin_round(),
@@ -283,17 +284,30 @@ impl Session {
             self.outcome.equal = end.equal && self.looks_equal();
             self.done_at = Some(state);
             self.settle_live();
+            self.work.let_go();
             self.effects.push_back(Effect::Done(self.outcome.clone()));
         }
     }
 
-    fn looks_equal(&self) -> bool {
-        self.scopes.values().filter(|state| state.is_shared()).all(ScopeState::looks_equal)
+    /// Tells whether the scopes are kept from a peer that is not made sure of yet.
+    pub(super) const fn names_scopes_late(&self) -> bool {
+        self.config.late_scopes && !self.handshake.is_complete()
     }
 
+    fn looks_equal(&self) -> bool {
+        self.scopes.values().filter(|state| state.is_shared()).all(|state| state.looks_equal())
+    }
+
+    /// Tells the host what the peer holds, of scopes in which that has become something else.
     fn settle_live(&mut self) {
-        for (scope, state) in &self.scopes {
-            if state.is_shared() && state.looks_equal() {
+        for (scope, state) in &mut self.scopes {
+            if state.is_shared() && state.looks_equal() && state.told != Some(state.vector.digest()) {
+                state.told = Some(state.vector.digest());
+                // The same content under one allocation: a relay holds thousands of these.
+                state.said = state.vector.clone();
+                state.peer_digest = state.told;
+                state.claimed = state.claimed.is_some().then(|| state.vector.clone());
+                state.peer = Some(state.vector.clone());
                 let (scope, vector) = (scope.clone(), state.vector.to_vector());
                 self.effects.push_back(Effect::PeerVector { scope, vector });
             }

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use lastmile_log::{Certificate, Entry, Vector};
 use lastmile_model::{AuthorId, Scope};
 
+use super::held::Held;
+use crate::limits::READ_CHUNK;
+
 /// Which side of an exchange a session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -70,8 +73,13 @@ pub struct SessionConfig {
     /// How many bytes of batches one request brings at most, whatever credit the relay gives: no more than the path carries in one
     /// go, since a request counts only as a whole. [`Session::limit_uploads`](crate::Session::limit_uploads) changes it.
     pub upload_limit: u64,
+    /// About how many bytes of batches one question to the host asks for.
+    pub read_chunk: u64,
     /// How many bytes of batches a file may take at most; none for no limit.
     pub file_limit: Option<u64>,
+    /// Whether the scopes of a stream are named only once the peer is made sure of, in a second hello: a relay does not know who
+    /// connects, and says nothing of what it holds to strangers. Of account only where the sides sign.
+    pub late_scopes: bool,
     /// Authors known to be office authors: their logs go first, those of a lower rank before the others.
     pub office: BTreeMap<AuthorId, u8>,
     /// The certificates that lead from the speaker's own author to root.
@@ -98,7 +106,9 @@ impl SessionConfig {
             app: concat!("lastmile ", env!("CARGO_PKG_VERSION")).to_owned(),
             credit: 4 << 20,
             upload_limit: u64::MAX,
+            read_chunk: READ_CHUNK,
             file_limit: None,
+            late_scopes: false,
             office: BTreeMap::new(),
             certificates: Vec::new(),
             introduce: false,
@@ -108,13 +118,24 @@ impl SessionConfig {
     }
 }
 
+/// What a peer that was made sure of is let into.
+#[derive(Debug, Clone, Default)]
+pub struct Admission {
+    /// The scopes that it named and may have a part in, as they stand now.
+    pub scopes: Vec<LocalScope>,
+    /// Certificates to be sent with the scopes, at most those of one frame.
+    pub certificates: Vec<Certificate>,
+    /// Authors known to be office authors: their logs go first, those of a lower rank before the others.
+    pub office: BTreeMap<AuthorId, u8>,
+}
+
 /// One scope as it stands here when the session begins.
 #[derive(Debug, Clone)]
 pub struct LocalScope {
     /// The scope.
     pub scope: Scope,
     /// What is held of it.
-    pub vector: Vector,
+    pub vector: Held,
     /// Ranges that arrived without a seal: their segment, last seq and last chain hash.
     pub pending: Vec<Entry>,
     /// What the peer is believed to hold, from receipts or an earlier exchange. It decides what is offered, never what is
@@ -129,7 +150,7 @@ pub struct LocalScope {
 impl LocalScope {
     /// Returns a scope that the peer may read and write, of which nothing more is known.
     #[must_use]
-    pub const fn new(scope: Scope, vector: Vector) -> Self {
-        Self { scope, vector, pending: Vec::new(), peer_has: None, receipted: 0, access: Access::Full }
+    pub fn new(scope: Scope, vector: impl Into<Held>) -> Self {
+        Self { scope, vector: vector.into(), pending: Vec::new(), peer_has: None, receipted: 0, access: Access::Full }
     }
 }

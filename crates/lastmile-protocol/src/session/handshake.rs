@@ -1,8 +1,9 @@
 //! Making sure of the peer of a stream: each side signs the other's challenge and both hellos.
 
+use lastmile_log::Certificate;
 use lastmile_model::Scope;
 
-use super::config::{Access, Carrier, PeerCheck, SessionConfig};
+use super::config::{Access, Admission, Carrier, PeerCheck, SessionConfig};
 use super::effect::{Effect, Token};
 use super::{Session, SessionError};
 use crate::code::Code;
@@ -22,6 +23,8 @@ pub(super) struct Handshake {
     authorising: Option<Token>,
     signed: bool,
     authorised: bool,
+    /// Whether the peer names its scopes in a second hello, which has not come yet.
+    awaits_scopes: bool,
 }
 
 impl Handshake {
@@ -39,6 +42,7 @@ impl Handshake {
             authorising: None,
             signed: false,
             authorised: false,
+            awaits_scopes: false,
         }
     }
 
@@ -53,7 +57,34 @@ impl Handshake {
 
     /// Tells whether the exchange can go on.
     pub(super) const fn is_ready(&self) -> bool {
-        self.met && self.is_complete()
+        self.met && self.is_complete() && !self.awaits_scopes
+    }
+
+    /// Tells whether a hello may come now: the first, or the one that names the scopes of a peer that is made sure of.
+    pub(super) const fn takes_hello(&self) -> bool {
+        !self.met || self.takes_scopes()
+    }
+
+    /// Tells whether the next hello is the one that names the peer's scopes.
+    pub(super) const fn takes_scopes(&self) -> bool {
+        self.awaits_scopes && self.is_complete()
+    }
+
+    /// Tells whether the own hello has been said and signed for, so that a further one only names scopes.
+    pub(super) const fn is_over(&self) -> bool {
+        self.check.is_some() && self.is_complete()
+    }
+
+    /// Notes that the peer has named its scopes.
+    pub(super) const fn take_scopes(&mut self) {
+        self.awaits_scopes = false;
+    }
+
+    /// Forgets the hellos once both sides have signed them.
+    fn forget_hellos(&mut self) {
+        if self.is_complete() {
+            (self.own_hello, self.peer_hello) = (Vec::new(), Vec::new());
+        }
     }
 
     /// Tells whether the host has a question of the handshake open, so that further frames must wait.
@@ -67,8 +98,8 @@ impl Handshake {
         }
     }
 
-    pub(super) fn meet(&mut self, wire: &[u8]) {
-        self.met = true;
+    pub(super) fn meet(&mut self, wire: &[u8], late_scopes: bool) {
+        (self.met, self.awaits_scopes) = (true, late_scopes);
         if self.check.is_some() {
             self.peer_hello = wire.to_vec();
         }
@@ -104,6 +135,7 @@ impl Session {
         let Some(nonce) = self.peer.as_ref().and_then(|hello| hello.challenge) else { return Ok(()) };
         self.send(&Frame::Auth(Auth { time_ms: time_ms.max(0), nonce, signature }));
         self.handshake.signed = true;
+        self.handshake.forget_hellos();
         self.start_exchange();
         Ok(())
     }
@@ -141,10 +173,10 @@ impl Session {
         token: Token,
         answer: Result<Vec<(Scope, Access)>, Code>,
     ) -> Result<(), SessionError> {
-        self.handshake.authorising.take_if(|open| *open == token).ok_or(SessionError::NotAsked(token))?;
         match answer {
-            Err(code) => self.end_with_error(code, Vec::new(), 0),
+            Err(code) => self.refuse(token, code, Vec::new())?,
             Ok(allowed) => {
+                self.take_admission(token)?;
                 for (scope, state) in &mut self.scopes {
                     match allowed.iter().find(|(allowed, _)| allowed == scope) {
                         Some((_, access)) => state.access = *access,
@@ -152,12 +184,43 @@ impl Session {
                     }
                 }
                 self.scopes.retain(|_, state| !state.withheld);
-                self.handshake.authorised = true;
-                self.input.set_limit(MAX_FRAME);
-                self.start_exchange();
+                self.begin_authorised(&[]);
             }
         }
         Ok(())
+    }
+
+    /// Ends the session because the peer is not who it says, or may have no part.
+    pub(super) fn refuse(&mut self, token: Token, code: Code, arguments: Vec<String>) -> Result<(), SessionError> {
+        self.take_admission(token)?;
+        self.end_with_error(code, arguments, 0);
+        Ok(())
+    }
+
+    /// Takes the scopes that the peer may have a part in, as they stand now.
+    pub(super) fn admit_to(&mut self, token: Token, admission: Admission) -> Result<(), SessionError> {
+        self.take_admission(token)?;
+        self.config.office = admission.office;
+        self.set_scopes(admission.scopes);
+        self.begin_authorised(&admission.certificates);
+        Ok(())
+    }
+
+    fn take_admission(&mut self, token: Token) -> Result<(), SessionError> {
+        let open = self.handshake.authorising.take_if(|open| *open == token);
+        open.map(|_| ()).ok_or(SessionError::NotAsked(token))
+    }
+
+    fn begin_authorised(&mut self, certificates: &[Certificate]) {
+        self.handshake.authorised = true;
+        self.input.set_limit(MAX_FRAME);
+        if self.config.late_scopes {
+            let scopes: Vec<Scope> = self.scopes.keys().cloned().collect();
+            self.send_hello(&scopes);
+            self.send_certificates(certificates);
+        }
+        self.handshake.forget_hellos();
+        self.start_exchange();
     }
 
     /// Begins the exchange over the scopes that both sides have, once nothing stands in its way.

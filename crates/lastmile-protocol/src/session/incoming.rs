@@ -5,6 +5,7 @@ use lastmile_model::{AuthorId, Scope};
 
 use super::config::{Access, Carrier, Role};
 use super::effect::{Effect, Notice};
+use super::held::Held;
 use super::state::{Phase, Question, ScopeState};
 use super::{Session, SessionError};
 use crate::code::Code;
@@ -113,7 +114,7 @@ impl Session {
         }
         let answer = self.config.carrier == Carrier::OneShot && self.config.role == Role::Initiator;
         let allowed = match frame {
-            Frame::Hello(_) => !self.handshake.met,
+            Frame::Hello(_) => self.handshake.takes_hello(),
             Frame::Error(_) | Frame::End(_) => true,
             Frame::Receipts(_) if answer => true,
             Frame::Certificates(_) => self.handshake.met || answer,
@@ -123,7 +124,25 @@ impl Session {
         if allowed { Ok(()) } else { Err(out_of_order()) }
     }
 
+    /// Takes the hello in which a peer that is made sure of names its scopes.
+    fn on_second_hello(&mut self, hello: Hello) -> Result<(), Violation> {
+        let same = self.peer.as_ref().is_some_and(|first| {
+            first.author == hello.author && first.deployment == hello.deployment && first.epoch == hello.epoch
+        });
+        if !same || hello.challenge.is_some() {
+            return Err(Violation::new(Code::OutOfOrder, "the second hello speaks for another"));
+        }
+        self.handshake.take_scopes();
+        self.credit = hello.credit;
+        self.peer = Some(Hello { extension: Vec::new(), ..hello });
+        self.start_exchange();
+        Ok(())
+    }
+
     fn on_hello(&mut self, hello: Hello, raw: &RawFrame) -> Result<(), Violation> {
+        if self.handshake.takes_scopes() {
+            return self.on_second_hello(hello);
+        }
         if hello.deployment != self.config.deployment {
             return Err(Violation {
                 code: Code::WrongDeployment,
@@ -137,7 +156,7 @@ impl Session {
         {
             self.notice(Notice::OtherEpoch(theirs));
         }
-        self.handshake.meet(raw.wire());
+        self.handshake.meet(raw.wire(), hello.late_scopes);
         if !self.begin_handshake(&hello) {
             return Err(Violation::new(
                 Code::BadSignature,
@@ -213,8 +232,9 @@ impl Session {
             .entries()
             .filter(|theirs| theirs.segment.author == self.config.author)
             .find(|theirs| is_beyond(theirs, own.as_ref(), &state.vector));
-        (state.peer, state.known, state.peer_pending) = (Some(vector.clone().into()), true, pending);
-        state.claimed = Some(vector.clone());
+        let held = Held::from(vector.clone());
+        (state.peer, state.known, state.peer_pending) = (Some(held.clone()), true, pending);
+        state.claimed = Some(held);
         // Anybody can write a vector into a file; there only a batch under the own seal counts as a sign.
         if let Some(entry) = ahead.filter(|_| self.config.carrier != Carrier::File) {
             self.notice(Notice::OwnLogAhead { scope: scope.clone(), entry });
@@ -240,7 +260,7 @@ impl Session {
 
     fn on_want(&mut self, want: &Want) {
         let author = want.segment.author;
-        let serves = |state: &&mut ScopeState| state.access == Access::Full && state.is_shared();
+        let serves = |state: &&mut Box<ScopeState>| state.access == Access::Full && state.is_shared();
         let Some(state) = self.scopes.get_mut(&want.scope).filter(serves) else { return };
         let place = (want.scope.clone(), author);
         if self.served.len() >= MAX_SERVED && !self.served.contains_key(&place) {
@@ -299,7 +319,7 @@ impl Session {
 
     /// Sends an author's certificates, then its log from where the peer says it stands.
     fn introduce_again(&mut self, scope: &Scope, author: AuthorId) {
-        let serves = |state: &&mut ScopeState| state.access == Access::Full && state.is_shared();
+        let serves = |state: &&mut Box<ScopeState>| state.access == Access::Full && state.is_shared();
         let Some(state) = self.scopes.get_mut(scope).filter(serves) else { return };
         if of_author(&state.vector, author).is_empty() {
             return;

@@ -36,6 +36,11 @@ impl Logs {
         self.queue.is_empty()
     }
 
+    /// Gives room back that is not needed.
+    pub(super) fn let_go(&mut self) {
+        self.queue.shrink_to_fit();
+    }
+
     pub(super) fn first(&self) -> Option<&LogTask> {
         self.queue.front()
     }

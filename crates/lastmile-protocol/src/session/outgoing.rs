@@ -13,7 +13,7 @@ use super::state::{Asked, Question, Work};
 use super::{Session, SessionError};
 use crate::code::Code;
 use crate::frame::{BatchFrame, ErrorFrame, Frame, Hello, HelloScope, OwnHead, VectorFrame};
-use crate::limits::{MAX_CERTIFICATES, MAX_RECEIPTS, READ_CHUNK};
+use crate::limits::{MAX_CERTIFICATES, MAX_RECEIPTS};
 use crate::plan::{self, LogRange};
 use crate::{MAX_VERSION, MIN_VERSION};
 
@@ -85,6 +85,7 @@ impl Session {
             });
             said.push(HelloScope { scope: scope.clone(), digest: state.said.digest(), own });
         }
+        let second = self.handshake.is_over();
         let hello = Frame::Hello(Hello {
             min_version: MIN_VERSION,
             max_version: MAX_VERSION,
@@ -93,15 +94,16 @@ impl Session {
             epoch: self.config.epoch,
             app: self.config.app.clone(),
             credit: self.config.credit,
-            challenge: self.handshake.challenge(),
+            challenge: self.handshake.challenge().filter(|_| !second),
+            late_scopes: self.names_scopes_late(),
             scopes: said,
             extension: Vec::new(),
         });
-        if let Ok(bytes) = hello.encode() {
+        if !second && let Ok(bytes) = hello.encode() {
             self.handshake.said(&bytes);
         }
         self.send(&hello);
-        if self.config.introduce {
+        if self.config.introduce && !second {
             self.send_certificates(&self.config.certificates.clone());
             self.introduced.insert(author);
         }
@@ -218,7 +220,7 @@ impl Session {
             segment: range.segment,
             through: (range.through, chain),
             after: range.after,
-            limit_bytes: self.credit.min(READ_CHUNK),
+            limit_bytes: self.credit.min(self.config.read_chunk),
         }));
     }
 

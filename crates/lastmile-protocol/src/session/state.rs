@@ -43,7 +43,7 @@ pub(super) struct ScopeState {
     /// What the peer holds, as far as known or believed; moved on by what goes across.
     pub peer: Option<Held>,
     /// What the peer said that it holds, in this session.
-    pub claimed: Option<Vector>,
+    pub claimed: Option<Held>,
     /// Whether `peer` was said by the peer in this session or proven by its digest, rather than believed.
     pub known: bool,
     /// What the peer holds without a seal.
@@ -60,13 +60,15 @@ pub(super) struct ScopeState {
     pub withheld: bool,
     /// How many vectors the peer has said.
     pub vectors: u32,
+    /// The digest of what the host was last told that the peer holds, on a stream.
+    pub told: Option<[u8; 32]>,
 }
 
 impl ScopeState {
-    pub(super) fn new(local: LocalScope) -> (Scope, Self) {
+    pub(super) fn new(local: LocalScope) -> (Scope, Box<Self>) {
         let state = Self {
-            said: local.vector.clone().into(),
-            vector: local.vector.into(),
+            said: local.vector.clone(),
+            vector: local.vector,
             pending: local.pending,
             receipted: local.receipted,
             access: local.access,
@@ -80,8 +82,9 @@ impl ScopeState {
             refused: false,
             withheld: false,
             vectors: 0,
+            told: None,
         };
-        (local.scope, state)
+        (local.scope, Box::new(state))
     }
 
     /// Tells whether the scope takes part in the exchange with this peer.
@@ -167,6 +170,13 @@ impl Work {
                 *segment = new;
             }
         }
+    }
+
+    /// Gives room back that is not needed while nothing is said.
+    pub(super) fn let_go(&mut self) {
+        self.control.shrink_to_fit();
+        self.questions.shrink_to_fit();
+        self.logs.let_go();
     }
 
     pub(super) fn ask(&mut self, question: Question) {

@@ -7,7 +7,6 @@ use lastmile_model::{AuthorId, Scope};
 
 use super::config::{Carrier, Role, SessionConfig};
 use super::effect::{BatchOutcome, Effect, IncomingBatch, Notice, StoreRequest, Stored, Token};
-use super::state::ScopeState;
 use super::{Session, SessionError};
 use crate::code::Code;
 use crate::frame::{BatchFrame, Frame, Want};
@@ -106,7 +105,7 @@ impl Session {
         }
         let (batches, withheld): (Vec<_>, Vec<_>) = std::mem::take(&mut inbox.batches)
             .into_iter()
-            .partition(|batch| self.scopes.get(&batch.scope).is_some_and(ScopeState::is_shared));
+            .partition(|batch| self.scopes.get(&batch.scope).is_some_and(|state| state.is_shared()));
         let certificates = std::mem::take(&mut inbox.certificates);
         let (frames, scopes) = (inbox.frames, batches.iter().map(|batch| batch.scope.clone()).collect());
         (inbox.bytes, inbox.frames) = (0, 0);

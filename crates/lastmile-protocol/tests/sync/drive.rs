@@ -175,6 +175,15 @@ pub fn stream(a: &Replica, b: &Replica, scopes: &[Scope]) -> Stream {
     Stream::new(Session::new(a_config, hintless(a)), Session::new(b_config, hintless(b)))
 }
 
+/// A live stream between a device and its relay, which says what it holds only to whom it has made sure of.
+pub fn live(device: &Replica, relay: &Replica, scopes: &[Scope], credit: u64) -> Stream {
+    let device_config = signed(config(device, Role::Initiator, Carrier::Stream), 1);
+    let mut relay_config = signed(config(relay, Role::Responder, Carrier::Stream), 2);
+    (relay_config.introduce, relay_config.late_scopes, relay_config.credit) = (false, true, credit);
+    let device = Session::new(device_config, locals_of_relay(device, scopes));
+    Stream::new(device, Session::new(relay_config, locals_of_relay(relay, scopes)))
+}
+
 /// Lets two devices exchange all they have.
 pub fn meet(a: &mut Replica, b: &mut Replica, scopes: &[Scope]) -> Stream {
     let mut stream = stream(a, b, scopes);

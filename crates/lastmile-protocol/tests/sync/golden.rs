@@ -19,7 +19,7 @@ use lastmile_protocol::frame::{
 use lastmile_protocol::request::{SignedRequest, sign_body};
 use lastmile_protocol::{Carrier, Code, Frame, LocalScope, Role, Session, enrol, limits, pump};
 
-use crate::drive::{config, export, locals_of_relay};
+use crate::drive::{config, export, live, locals_of_relay};
 use crate::toy::World;
 
 /// Something that looks like a hash.
@@ -110,12 +110,20 @@ impl Golden {
             app: "lastmile 0.1.0".to_owned(),
             credit: 4 << 20,
             challenge,
+            late_scopes: false,
             scopes: vec![
                 HelloScope { scope: self.scope.clone(), digest: hash(0xdd).0, own },
                 HelloScope { scope: self.city.clone(), digest: hash(0xde).0, own: OwnHead::default() },
             ],
             extension: Vec::new(),
         })
+    }
+
+    /// A relay's first hello on a stream.
+    fn late_hello(&self) -> Frame {
+        let Frame::Hello(hello) = self.hello(Some([0xcc; 16])) else { unreachable!() };
+        let author = self.office.author(&self.deployment);
+        Frame::Hello(Hello { author, late_scopes: true, scopes: Vec::new(), ..hello })
     }
 
     fn vector(&self) -> Frame {
@@ -157,6 +165,7 @@ impl Golden {
         vec![
             ("01-hello", self.hello(None)),
             ("01-hello-with-challenge", self.hello(Some([0xcc; 16]))),
+            ("01-hello-late-scopes", self.late_hello()),
             ("02-vector", self.vector()),
             ("03-batch", self.batch()),
             ("04-receipts", Frame::Receipts(vec![receipt])),
@@ -331,6 +340,29 @@ fn whole_exchanges() {
     let start = lastmile_protocol::bundle::START;
     let golden_bundle = golden("bundle", &bundle);
     assert_same("bundle", golden_bundle.strip_prefix(start).unwrap(), bundle.strip_prefix(start).unwrap());
+}
+
+#[test]
+fn a_live_stream() {
+    let world = World::new();
+    let scopes = [world.scope(), world.city()];
+    let (mut client, mut relay) = (world.device(1), world.relay());
+    client.write(&scopes[0], 2, 1);
+    relay.write(&scopes[1], 1, 9);
+    let mut stream = live(&client, &relay, &scopes, 4 << 20);
+    stream.record = true;
+    stream.run(&mut client, &mut relay, u64::MAX);
+    // A push, and a save.
+    relay.write(&scopes[0], 1, 9);
+    stream.b.offer(&scopes[0], relay.vector(&scopes[0]));
+    stream.run(&mut client, &mut relay, u64::MAX);
+    client.write(&scopes[0], 1, 1);
+    stream.a.offer(&scopes[0], client.vector(&scopes[0]));
+    stream.run(&mut client, &mut relay, u64::MAX);
+    assert!(stream.done.iter().all(|done| done.as_ref().unwrap().equal));
+    for (name, said) in ["live-device", "live-relay"].into_iter().zip(&stream.recorded) {
+        assert_same(name, &golden(name, said), said);
+    }
 }
 
 #[test]

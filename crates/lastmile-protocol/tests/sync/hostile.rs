@@ -261,6 +261,7 @@ fn hello(deployment: [u8; 16], scopes: &[Scope], digest: u8) -> Frame {
         app: "fuzz".to_owned(),
         credit: 10_000,
         challenge: None,
+        late_scopes: false,
         scopes,
         extension: vec![1, 2, 3],
     })

@@ -6,6 +6,7 @@ mod files;
 mod forks;
 mod golden;
 mod hostile;
+mod live;
 mod one_shot;
 mod random;
 mod streams;

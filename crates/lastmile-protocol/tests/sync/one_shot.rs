@@ -356,6 +356,7 @@ fn what_the_peer_holds_without_a_seal_is_not_sent_again() {
         app: String::new(),
         credit: 1 << 20,
         challenge: None,
+        late_scopes: false,
         scopes: vec![HelloScope { scope: scopes[0].clone(), digest: [1; 32], own: OwnHead::default() }],
         extension: Vec::new(),
     });
@@ -391,7 +392,9 @@ fn a_response_has_its_limit_whatever_credit_the_client_names() {
     let mut locals = locals_of_relay(&relay, &scopes);
     // The relay holds a log of which each read brings 256 KiB; the session does not look into batches.
     let head = locals[0].vector.entries().next().unwrap();
-    locals[0].vector.insert(head.segment, 1_000, head.chain);
+    let mut ahead = locals[0].vector.to_vector();
+    ahead.insert(head.segment, 1_000, head.chain);
+    locals[0].vector = ahead.into();
     let mut session = Session::new(config(&relay, Role::Responder, Carrier::OneShot), locals);
     assert_eq!(session.receive(&request).unwrap(), request.len());
     session.end_of_input();

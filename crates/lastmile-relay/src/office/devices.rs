@@ -8,6 +8,7 @@ use lastmile_log::{Certificate, Issuer};
 use lastmile_model::permissions::TreeLevel;
 use lastmile_model::roles::Role;
 use lastmile_model::{AuthorId, ChainHash, RecordId, Scope, ScopeKind, Value, derive, keys};
+use lastmile_protocol::Code;
 use lastmile_store::RecordEdit;
 use lastmile_store::query::{Query, Test};
 use lastmile_store::storage::Cell;
@@ -159,6 +160,9 @@ impl Central {
             self.write_revocation(&scope, author, head, reason)?;
         }
         self.note_register()?;
+        for one in &chain {
+            self.live.close(*one, Code::Revoked);
+        }
         tracing::warn!(%author, authors = chain.len(), "a device was revoked");
         Ok(OfficeAnswer::Revoked { authors: chain.iter().map(ToString::to_string).collect() })
     }

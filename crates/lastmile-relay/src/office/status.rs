@@ -95,7 +95,7 @@ impl Central {
                 persons: certificate.persons.clone(),
                 revoked: named.into_iter().any(|scope| self.store.is_revoked(scope, author)),
                 until_ms: certificate.until_ms,
-                last_contact_ms: self.contacts.last(author),
+                last_contact_ms: self.last_contact(author),
                 logs: logs.remove(&author).unwrap_or_default(),
             });
         }

@@ -10,10 +10,10 @@ use lastmile_crdt::Edit;
 use lastmile_log::{AuthorKey, Certificate, Deployment, Invite, Receipt, Vector, seal_value};
 use lastmile_model::{AuthorId, Catalogue, RecordId, Scope, Value, derive, keys};
 use lastmile_protocol::enrol::{enrol_request, read_enrolled_response};
-use lastmile_protocol::request::sign_body;
+use lastmile_protocol::request::{AuthoriseRequest, SignRequest, sign_body};
 use lastmile_protocol::{
-    BatchOutcome, Carrier, Code, Host, LocalScope, OutgoingBatch, ReadRequest, ReceiptWant, Role, SegmentPositions,
-    Session, SessionConfig, StoreRequest, Stored, feed, pump,
+    Access, BatchOutcome, Carrier, Code, Host, LocalScope, OutgoingBatch, ReadRequest, ReceiptWant, Role,
+    SegmentPositions, Session, SessionConfig, StoreRequest, Stored, feed, pump,
 };
 use lastmile_relay::{InviteOrder, Relay, RelayFolder, RelayOptions, RunningRelay};
 use lastmile_store::sqlite::{self, OpenOptions};
@@ -53,8 +53,12 @@ pub fn options() -> RelayOptions {
 }
 
 pub async fn start(folder: &std::path::Path) -> RunningRelay {
-    let folder = RelayFolder::open_or_create(folder, &options()).unwrap();
-    Relay::start(folder, "127.0.0.1:0".parse().unwrap(), Limits::default()).await.unwrap()
+    start_with(folder, &options(), Limits::default()).await
+}
+
+pub async fn start_with(folder: &std::path::Path, options: &RelayOptions, limits: Limits) -> RunningRelay {
+    let folder = RelayFolder::open_or_create(folder, options).unwrap();
+    Relay::start(folder, "127.0.0.1:0".parse().unwrap(), limits).await.unwrap()
 }
 
 /// A relay in a folder of its own, gone with it.
@@ -153,6 +157,22 @@ impl Device {
         }
     }
 
+    /// Another process of the same device, with nothing in it yet.
+    pub fn twin(&self) -> Self {
+        let folder = TempDir::new().unwrap();
+        let catalogue = Catalogue::builtin();
+        let storage = sqlite::open(&folder.path().join("device.db"), &OpenOptions::default(), catalogue).unwrap();
+        let mut store = Store::new(storage, Arc::new(catalogue.clone())).unwrap();
+        store.set_deployment(&self.deployment).unwrap();
+        let trust = self.store.trust().unwrap();
+        store.add_certificates(&trust.chain_of(self.author)).unwrap();
+        store.set_epoch(self.epoch).unwrap();
+        for (_, scope) in self.store.scopes() {
+            store.hold_scope(scope).unwrap();
+        }
+        Self { store, key: self.key.clone(), scope: self.scope.clone(), _folder: folder, ..*self }
+    }
+
     pub fn save(&mut self, edits: Vec<RecordEdit>) {
         let scope = self.scope.clone();
         self.save_in(&scope, edits);
@@ -172,7 +192,7 @@ impl Device {
         self.store.save(&self.key, &[commit], Durability::Full).unwrap()[0].seq
     }
 
-    fn local(&mut self) -> Vec<LocalScope> {
+    pub fn local(&mut self) -> Vec<LocalScope> {
         let scopes: Vec<Scope> = self.store.scopes().map(|(_, scope)| scope.clone()).collect();
         let mut all = Vec::new();
         for scope in scopes {
@@ -339,5 +359,16 @@ impl Host for Device {
 
     fn keep_receipts(&mut self, receipts: Vec<Receipt>) -> Result<(), StoreError> {
         self.store.add_receipts(&receipts).map(drop)
+    }
+
+    fn sign(&mut self, request: &SignRequest) -> Option<(i64, [u8; 64])> {
+        Some((self.now_ms, request.sign(&self.key, self.now_ms)))
+    }
+
+    fn authorise(&mut self, request: &AuthoriseRequest) -> Result<Vec<(Scope, Access)>, Code> {
+        let public = self.store.trust().and_then(|trust| trust.public_key(request.signed.signer));
+        let is_relay = request.signed.signer == self.epoch && public.is_some_and(|public| request.verify(&public));
+        let scopes = self.store.scopes().map(|(_, scope)| (scope.clone(), Access::Full)).collect();
+        if is_relay { Ok(scopes) } else { Err(Code::BadSignature) }
     }
 }

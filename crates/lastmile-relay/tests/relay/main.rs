@@ -3,6 +3,7 @@
 
 mod device;
 mod folder;
+mod live;
 mod merging;
 mod office;
 mod permission;

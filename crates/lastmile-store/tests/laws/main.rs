@@ -11,6 +11,7 @@ mod damage;
 mod erasure;
 mod fixtures;
 mod floods;
+mod grown;
 mod histories;
 mod kept;
 mod log;
