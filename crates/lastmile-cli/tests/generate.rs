@@ -92,7 +92,10 @@ fn devices_that_replay_a_community_give_what_the_ledger_says() {
     let place = |device: &Value| folder.path().join(device["label"].as_str().unwrap()).to_str().unwrap().to_owned();
     for device in devices {
         let scope: Scope = device["scope"].as_str().unwrap().parse().unwrap();
-        let invite = runtime.block_on(relay.invite(InviteOrder::new(vec![scope], relay.url()))).unwrap();
+        let users = device["users"].as_array().unwrap().iter();
+        let roles = users.map(|user| user["role"].as_str().unwrap().parse().unwrap()).collect();
+        let order = InviteOrder { roles, ..InviteOrder::new(vec![scope], relay.url()) };
+        let invite = runtime.block_on(relay.invite(order)).unwrap();
         done(&["device", "init", &invite.to_text(), "--dir", &place(device)]);
     }
     let mut saved = 0;

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use lastmile_client::auto::Pace;
 use lastmile_client::{AutoSync, Replica, ReplicaOptions, SyncPhase};
-use lastmile_model::Scope;
+use lastmile_model::roles::Role;
+use lastmile_model::{Scope, ScopeKind};
 use lastmile_relay::{InviteOrder, RunningRelay};
 use lastmile_store::{NewCommit, Reader};
 use lastmile_testkit::DeviceWork;
@@ -76,7 +77,13 @@ impl Devices {
                 devices.push(next_of(&mut tasks).await?);
                 bar.add(1);
             }
-            let invite = relay.invite(InviteOrder::new(vec![scope.clone()], relay.url())).await?;
+            // The city's office keeps the shared lists; a community's devices are used by its workers and its secretary.
+            let roles = match scope.kind() {
+                ScopeKind::City => vec![Role::Central],
+                _ => vec![Role::Worker, Role::Secretary],
+            };
+            let order = InviteOrder { roles, ..InviteOrder::new(vec![scope.clone()], relay.url()) };
+            let invite = relay.invite(order).await?;
             let folder = folder_of(root, &label);
             tasks.push_back(apart(async move {
                 let replica = Replica::enrol(&folder, &invite, &label, ReplicaOptions::default()).await?;
