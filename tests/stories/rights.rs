@@ -106,3 +106,46 @@ async fn a_device_that_moves_takes_nothing_along_and_loses_nothing() {
     assert_eq!(counts.quarantined, 0, "what was made before the move counts");
     assert!(reader.record("activity", old, Some(&scope())).is_ok());
 }
+
+#[tokio::test]
+async fn a_relay_put_back_from_a_backup_is_filled_again_and_forgets_nobody() {
+    let mut field = Field::new().await;
+    let (one, two, lost) = (field.enrol("one").await, field.enrol("two").await, field.enrol("lost").await);
+    let before = add_activity(&one, "备份之前", 1);
+    one.sync().await.unwrap();
+    let to = field.path("backup");
+    let backup = OfficeCommand::Backup { to: to.clone() };
+    assert!(matches!(field.relay().office().run(backup.clone()).await, Ok(OfficeAnswer::BackedUp { .. })));
+    assert!(field.relay().office().run(backup).await.is_err(), "nothing is written over");
+    let after = add_activity(&two, "备份之后", 2);
+    two.sync().await.unwrap();
+    let revoke = OfficeCommand::Revoke { author: lost.author().to_string(), reason: "手机丢失".to_owned() };
+    field.relay().office().run(revoke).await.unwrap();
+    field.off().await;
+    let options = lastmile_relay::RelayOptions::default();
+    let (_, folder) = lastmile_relay::restore(&to, &field.path("relay"), &options).unwrap();
+    drop(folder);
+    field.on().await;
+    for replica in [&one, &two, &one] {
+        crate::field::settle(replica).await;
+    }
+    field.relay().settle().await.unwrap();
+    let mut reader = field.relay().reader().await.unwrap();
+    assert!(reader.record("activity", before, None).is_ok() && reader.record("activity", after, None).is_ok());
+    assert!(one.record("activity", after).is_ok());
+    assert_eq!(crate::field::digest(&one), field.digest().await);
+    let OfficeAnswer::Devices { devices } =
+        field.relay().office().run(OfficeCommand::Devices { within: None }).await.unwrap()
+    else {
+        panic!()
+    };
+    assert!(devices.iter().any(|device| device.author == lost.author().to_string() && device.revoked));
+    // A byte of the backup that turned is noticed.
+    let database = to.join("relay.db");
+    let mut bytes = std::fs::read(&database).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&database, bytes).unwrap();
+    let damaged = lastmile_relay::restore(&to, &field.path("relay"), &options).unwrap_err();
+    assert!(matches!(damaged, lastmile_relay::RelayError::DamagedBackup { .. }), "{damaged}");
+}

@@ -1,6 +1,7 @@
 //! The store with the office's keys: what both the running relay and the office's desk work on.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use lastmile_crdt::Edit;
@@ -45,6 +46,8 @@ pub(crate) struct Central {
     pub quota: Quota,
     pub contacts: Contacts,
     pub rights: Rights,
+    /// The relay's folder.
+    pub folder: PathBuf,
     pub register: Option<Register>,
     pub audit: Option<Audit>,
     /// Whether something was erased that may still stand in the database's files.
@@ -72,6 +75,7 @@ impl Central {
             quota: Quota::new(options.daily_commits, options.daily_bytes),
             contacts,
             rights,
+            folder: PathBuf::new(),
             register: None,
             audit: None,
             scrub_due: false,

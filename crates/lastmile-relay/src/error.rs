@@ -63,6 +63,18 @@ pub enum RelayError {
         /// How many entries it must have.
         lines: u64,
     },
+    /// The folder holds no backup.
+    #[error("{path}: holds no backup; name a folder that `lastmile relay backup` made")]
+    NoBackup {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The database of a backup is another than the backup says.
+    #[error("{path}: is damaged, or of another backup; take an older one")]
+    DamagedBackup {
+        /// The file.
+        path: PathBuf,
+    },
     /// The folder holds no relay.
     #[error("{path}: holds no relay; start one there first with `lastmile relay serve`")]
     NoRelay {

@@ -116,6 +116,7 @@ impl RelayFolder {
             store.set_epoch(office)?;
         }
         let mut central = Central::new(store, keys, deployment, options)?;
+        path.clone_into(&mut central.folder);
         central.recover()?;
         central.audit = Some(Audit::open(path, central.now_ms())?);
         central.replay_register(path, options.register.as_ref())?;

@@ -10,6 +10,7 @@
 //! Clock and randomness live here. Logs name ids, never people.
 
 mod audit;
+mod backup;
 #[cfg(feature = "simulator")]
 pub mod by_hand;
 mod central;
@@ -41,6 +42,7 @@ mod vectors;
 mod writer;
 
 pub use audit::{AuditEntry, audit_setting, check_audit, read_audit};
+pub use backup::{Backup, restore};
 pub use chained::ChainEnd;
 pub use clock::{Chance, Clock, civil_date, system_chance, system_clock};
 pub use desk::{Office, OfficeDesk, OfficeHandle};

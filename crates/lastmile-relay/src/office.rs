@@ -123,6 +123,11 @@ impl Central {
                 self.release(&scope, &author, from, to, need_reason(&reason)?)
             }
             C::Tallies { year } => self.tallies(year),
+            C::Backup { to } => {
+                let (epoch, at_ms) = (self.office, self.now_ms());
+                let backup = crate::backup::take(&self.reader, &self.folder, &to, epoch, at_ms)?;
+                Ok(OfficeAnswer::BackedUp { bytes: backup.bytes })
+            }
             C::Status => self.status(),
         }
     }

@@ -25,7 +25,7 @@ pub(crate) const FILE: &str = "register.jsonl";
 const POINTER: &str = "register.path";
 
 /// Where the register is: as named now, as named before, or in the folder.
-fn place(folder: &Path, named: Option<&PathBuf>) -> Result<PathBuf, RelayError> {
+pub(crate) fn place(folder: &Path, named: Option<&PathBuf>) -> Result<PathBuf, RelayError> {
     let pointer = folder.join(POINTER);
     let before = match std::fs::read_to_string(&pointer) {
         Ok(text) => Some(PathBuf::from(text.trim_end_matches('\n'))),

@@ -102,8 +102,24 @@ impl Shared {
 
     /// Runs a command of the office on the writer's thread.
     pub async fn command(&self, command: OfficeCommand) -> Result<OfficeAnswer, OfficeError> {
+        if let OfficeCommand::Backup { to } = command {
+            return self.backup(to).await.map_err(RelayError::into_office);
+        }
         let url = self.url.clone();
         self.writer.ask(move |central| central.run(command, Some(&url))).await.map_err(RelayError::into_office)
+    }
+
+    /// Takes a backup beside the writer, which goes on meanwhile.
+    async fn backup(&self, to: PathBuf) -> Result<OfficeAnswer, RelayError> {
+        let what = to.display().to_string();
+        let opened = self.writer.ask(move |central| {
+            central.audit("office", "backup", vec![what], None, "begun")?;
+            Ok((central.store.reader()?, central.folder.clone(), central.office, central.now_ms()))
+        });
+        let (reader, folder, epoch, at_ms) = opened.await?;
+        let taken = tokio::task::spawn_blocking(move || crate::backup::take(&reader, &folder, &to, epoch, at_ms));
+        let backup = taken.await.map_err(|_| RelayError::Stopping)??;
+        Ok(OfficeAnswer::BackedUp { bytes: backup.bytes })
     }
 
     /// Counts what is held; `None` when the storage fails.

@@ -8,7 +8,7 @@ mod log;
 mod query;
 mod views;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lastmile_model::{AuthorId, Catalogue, RecordId, Scope};
@@ -456,6 +456,10 @@ impl Storage for MemoryStorage {
     fn integrity(&self) -> Result<Vec<String>, StoreError> {
         // Each write checks what it refers to, and nothing that others refer to is ever removed.
         Ok(Vec::new())
+    }
+
+    fn copy_to(&self, _: &Path) -> Result<(), StoreError> {
+        Err(StoreError::engine("copying a replica in memory", std::io::Error::from(std::io::ErrorKind::Unsupported)))
     }
 
     fn size(&self) -> Result<u64, StoreError> {

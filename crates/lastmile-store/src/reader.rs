@@ -192,6 +192,14 @@ impl Reader {
         self.storage.meta(key)
     }
 
+    /// Copies everything that is committed into a new file, while others go on writing.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn copy_to(&self, path: &std::path::Path) -> Result<(), StoreError> {
+        self.storage.copy_to(path)
+    }
+
     /// Shows every row of a query to the visitor.
     ///
     /// # Errors

@@ -477,6 +477,14 @@ impl Storage for SqliteStorage {
         Ok(found)
     }
 
+    fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        let doing = "copying the database";
+        let name = path
+            .to_str()
+            .ok_or_else(|| StoreError::engine(doing, std::io::Error::from(std::io::ErrorKind::InvalidInput)))?;
+        self.run(doing, "VACUUM INTO ?1", [name]).map(drop)
+    }
+
     fn size(&self) -> Result<u64, StoreError> {
         let pages = self.connection.query_row("PRAGMA page_count", [], |row| row.get::<_, u64>(0));
         // SQLCipher answers this pragma with a text.

@@ -8,6 +8,7 @@ mod rows;
 mod states;
 
 use lastmile_model::{AuthorId, RecordId, Scope};
+use std::path::Path;
 
 use crate::StoreError;
 use crate::query::Query;
@@ -342,6 +343,12 @@ pub trait Storage: Send {
     /// # Errors
     /// When the engine fails.
     fn scrub(&mut self) -> Result<bool, StoreError>;
+
+    /// Copies everything that is committed into a new file, at one moment, while others go on writing.
+    ///
+    /// # Errors
+    /// When the engine keeps no file, or the new one cannot be written.
+    fn copy_to(&self, path: &Path) -> Result<(), StoreError>;
 
     /// Checks the engine's own structures; returns what is wrong, nothing when sound.
     ///

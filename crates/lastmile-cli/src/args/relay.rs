@@ -18,6 +18,40 @@ pub enum Relay {
     CheckConfig(CheckConfig),
     /// Make an invitation for a device
     Invite(Invite),
+    /// Take a backup, while the relay runs or not
+    Backup(BackUp),
+    /// Put a backup back; the relay goes on under a new epoch, and devices bring what is missing
+    Restore(Restore),
+}
+
+/// `lastmile relay backup`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lastmile relay backup --to /backup/lastmile/2026-11-25
+
+The keys are not in it: keep copies of root.key, value.key, fingerprint.key and ca.key elsewhere.")]
+pub struct BackUp {
+    /// A folder that does not exist yet
+    #[arg(long, value_name = "FOLDER")]
+    pub to: PathBuf,
+    /// Where the data lies.
+    #[command(flatten)]
+    pub data: DataDir,
+}
+
+/// `lastmile relay restore`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  lastmile relay restore --from /backup/lastmile/2026-11-25 --dir /var/lib/lastmile"
+)]
+pub struct Restore {
+    /// The backup's folder
+    #[arg(long, value_name = "FOLDER")]
+    pub from: PathBuf,
+    /// Where the data lies.
+    #[command(flatten)]
+    pub data: DataDir,
 }
 
 /// `lastmile relay serve`.

@@ -23,6 +23,12 @@ pub(super) fn relay_error(error: RelayError, language: Language) -> CliError {
         RelayError::RegisterShort { ref path, lines } => {
             of_file(key!("relay.register_short"), path).with("lines", lines).cure(key!("relay.cure.register"))
         }
+        RelayError::NoBackup { ref path } => {
+            CliError::new(Exit::NotFound, key!("relay.no_backup")).with("folder", path.display())
+        }
+        RelayError::DamagedBackup { ref path } => {
+            CliError::new(Exit::Damage, key!("relay.damaged_backup")).with("file", path.display())
+        }
         RelayError::NoRelay { ref path } => no_relay(path),
         RelayError::Web(ref web) => listening(web),
         RelayError::Stopping => CliError::new(Exit::Network, key!("relay.stopping")),

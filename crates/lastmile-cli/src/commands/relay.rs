@@ -12,9 +12,10 @@ use serde_json::json;
 use self::qr::Code;
 use super::opened::folder;
 use super::refused::{no_relay, office_error, relay_error};
+use super::shown::instant;
 use super::written::writing;
 use crate::args::Global;
-use crate::args::relay::{Invite, Relay, Role};
+use crate::args::relay::{BackUp, Invite, Relay, Restore, Role};
 use crate::config::is_near;
 use crate::dirs::Holder;
 use crate::error::{CliError, Exit};
@@ -32,7 +33,38 @@ pub(super) fn run(command: &Relay, global: &Global, output: &mut Output) -> Resu
         Relay::Serve(args) => serve::serve(args, global, output),
         Relay::CheckConfig(args) => serve::check_config(args, output),
         Relay::Invite(args) => invite(args, output),
+        Relay::Backup(args) => backup(args, output),
+        Relay::Restore(args) => restore(args, output),
     }
+}
+
+fn backup(args: &BackUp, output: &mut Output) -> Result<Exit, CliError> {
+    let language = output.messages().language();
+    let place = folder(&args.data, Holder::Relay)?;
+    // The relay may run in another folder than this command.
+    let to = std::path::absolute(&args.to).map_err(|error| writing(&args.to, error))?;
+    let mut office = Office::open(&place, &RelayOptions::default()).map_err(|error| relay_error(error, language))?;
+    let answer = office.run(OfficeCommand::Backup { to: to.clone() }).map_err(|error| office_error(error, language))?;
+    let OfficeAnswer::BackedUp { bytes } = answer else {
+        return Err(CliError::new(Exit::Failed, key!("relay.failed")).with("reason", "another answer"));
+    };
+    output.json(&json!({"folder": to, "bytes": bytes}))?;
+    let said = [("folder", to.display().to_string()), ("bytes", bytes.to_string())];
+    output.say(key!("relay.backed_up"), &said)?;
+    Ok(Exit::Done)
+}
+
+fn restore(args: &Restore, output: &mut Output) -> Result<Exit, CliError> {
+    let language = output.messages().language();
+    let place = folder(&args.data, Holder::Relay)?;
+    let restored = lastmile_relay::restore(&args.from, &place, &RelayOptions::default());
+    let (backup, folder) = restored.map_err(|error| relay_error(error, language))?;
+    let counts = folder.reader().and_then(|mut reader| Ok(reader.counts(None)?));
+    let held = counts.map_err(|error| relay_error(error, language))?.held();
+    output.json(&json!({"at_ms": backup.at_ms, "changes": held, "epoch": folder.epoch().to_string()}))?;
+    let said = [("when", instant(backup.at_ms)), ("changes", held.to_string())];
+    output.say(key!("relay.restored"), &said)?;
+    Ok(Exit::Done)
 }
 
 /// The code of a role in records and certificates.

@@ -358,6 +358,11 @@ pub enum OfficeAnswer {
         /// The last.
         to: u64,
     },
+    /// A backup was taken.
+    BackedUp {
+        /// Bytes of the database.
+        bytes: u64,
+    },
     /// Tallies were written.
     Tallies {
         /// Persons counted.

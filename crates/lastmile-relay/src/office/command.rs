@@ -1,5 +1,7 @@
 //! What the office can ask for.
 
+use std::path::PathBuf;
+
 use lastmile_model::roles::Role;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -263,6 +265,11 @@ pub enum OfficeCommand {
         /// The year.
         year: i32,
     },
+    /// Takes a backup into a new folder of this computer, while everything goes on.
+    Backup {
+        /// The folder.
+        to: PathBuf,
+    },
     /// Tells how things stand.
     Status,
 }
@@ -319,6 +326,7 @@ impl OfficeCommand {
                 ("release", vec![scope.clone(), author.clone(), from.to_string()])
             }
             Self::Tallies { year } => ("tallies", vec![year.to_string()]),
+            Self::Backup { to } => ("backup", vec![to.display().to_string()]),
             Self::Status => ("status", Vec::new()),
         }
     }

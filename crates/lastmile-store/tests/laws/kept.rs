@@ -103,6 +103,7 @@ impl Storage for Kept {
         reads {
             reader() -> Box<dyn Storage>;
             data_version() -> i64;
+            copy_to(path: &std::path::Path) -> ();
             meta(key: &str) -> Option<Vec<u8>>;
             metas(prefix: &str) -> Vec<(String, Vec<u8>)>;
             scopes() -> Vec<(u32, Scope)>;
