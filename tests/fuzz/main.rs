@@ -69,6 +69,20 @@ mod target {
     }
 }
 
+/// Who tests the fuzzing: a decoder without its check of the canonical form must not get through.
+#[test]
+fn a_loose_gate_is_noticed() {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["target::change", "--exact", "--nocapture"])
+        .env(lastmile_model::planted::VARIABLE, "loose-gate")
+        .env("RUST_BACKTRACE", "0")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && text.contains("panicked"), "went unnoticed:\n{text}");
+    println!("{}", text.lines().filter(|line| !line.trim().is_empty()).take(6).collect::<Vec<_>>().join("\n"));
+}
+
 /// Batches of a few kilobytes that hold as much as the format allows: too slow to mutate by the thousand.
 #[test]
 fn bombs() {

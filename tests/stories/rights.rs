@@ -115,7 +115,8 @@ async fn a_relay_put_back_from_a_backup_is_filled_again_and_forgets_nobody() {
     one.sync().await.unwrap();
     let to = field.path("backup");
     let backup = OfficeCommand::Backup { to: to.clone() };
-    assert!(matches!(field.relay().office().run(backup.clone()).await, Ok(OfficeAnswer::BackedUp { .. })));
+    let answer = field.relay().office().run(backup.clone()).await;
+    assert!(matches!(answer, Ok(OfficeAnswer::BackedUp { .. })), "{answer:?}");
     assert!(field.relay().office().run(backup).await.is_err(), "nothing is written over");
     let after = add_activity(&two, "备份之后", 2);
     two.sync().await.unwrap();

@@ -30,6 +30,9 @@ const KEY: &str = "relay.rights";
 /// How long after the end of its time a device's work is still taken as made before, in milliseconds.
 pub(crate) const LATE_MS: i64 = 35 * 86_400_000;
 
+/// How far a device's clock may be off without its work being judged by the wrong certificate, in milliseconds: as far as requests may.
+const CLOCKS_MS: i64 = lastmile_protocol::limits::AUTH_WINDOW_MS;
+
 /// The most ranges of one log that are judged apart at once; beyond that everything between the first and the last is held back, so
 /// that whoever mixes what is permitted with what is not cannot make the office write without end.
 const MOST_RANGES: usize = 64;
@@ -229,10 +232,12 @@ impl<'c> Standing<'c> {
         Self { certificates, receipted_ms, now_ms }
     }
 
-    /// The certificate that was in force at a time, or the first one.
-    fn at(&self, time_ms: i64) -> Option<&'c Certificate> {
-        let begun = self.certificates.iter().rev().find(|one| one.from_ms <= time_ms);
-        begun.or(self.certificates.first()).copied()
+    /// The certificates that were in force at a time, or the first one. A device's clock may be a little off, so where one followed
+    /// another close by both count.
+    fn at(&self, time_ms: i64) -> impl Iterator<Item = &'c Certificate> {
+        let begun = |before_ms: i64| self.certificates.iter().rposition(|one| one.from_ms <= before_ms).unwrap_or(0);
+        let (first, last) = (begun(time_ms.saturating_sub(CLOCKS_MS)), begun(time_ms.saturating_add(CLOCKS_MS)));
+        self.certificates.get(first..=last).unwrap_or_default().iter().rev().copied()
     }
 }
 
@@ -296,7 +301,24 @@ impl Rights {
         time_ms: i64,
         commit: &ArrivedCommit<'_>,
     ) -> Option<Denial> {
-        let Some(certificate) = standing.at(time_ms) else { return Some(Denial::Scope) };
+        let mut denial = Some(Denial::Scope);
+        for certificate in standing.at(time_ms) {
+            denial = self.judge_by(catalogue, standing, certificate, time_ms, commit);
+            if denial.is_none() {
+                break;
+            }
+        }
+        denial
+    }
+
+    fn judge_by(
+        &self,
+        catalogue: &Catalogue,
+        standing: &Standing<'_>,
+        certificate: &Certificate,
+        time_ms: i64,
+        commit: &ArrivedCommit<'_>,
+    ) -> Option<Denial> {
         let scope = &commit.header.scope;
         if !with_cities(&certificate.scopes).contains(scope) {
             return Some(Denial::Scope);

@@ -10,7 +10,7 @@ mod query;
 mod views;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ pub struct SqliteStorage {
     connection: Connection,
     layout: Arc<Layout>,
     /// Holds the writer's lock for as long as this handle lives; readers have none.
-    _lock: Option<std::fs::File>,
+    lock: Option<std::fs::File>,
     relaxed: bool,
     flushed: Flushed,
     /// How many rows this handle had changed when its transaction began.
@@ -482,7 +482,13 @@ impl Storage for SqliteStorage {
         let name = path
             .to_str()
             .ok_or_else(|| StoreError::engine(doing, std::io::Error::from(std::io::ErrorKind::InvalidInput)))?;
-        self.run(doing, "VACUUM INTO ?1", [name]).map(drop)
+        // A reading handle may write nothing, not even another file.
+        self.batch(doing, "PRAGMA query_only=OFF")?;
+        let copied = self.run(doing, "VACUUM INTO ?1", [name]).map(drop);
+        if self.lock.is_none() {
+            self.batch(doing, "PRAGMA query_only=ON")?;
+        }
+        copied
     }
 
     fn size(&self) -> Result<u64, StoreError> {

@@ -251,8 +251,9 @@ async fn of_several_people_each_does_what_was_granted_to_each() {
         let end = OfficeCommand::EndGrant { person, role: role.to_owned(), scope: COMMUNITY.to_owned(), until: None };
         office.run(end).await.unwrap();
     }
+    world.at(NOW + 1_800_000);
     let device = apart(move || {
-        device.now_ms = NOW + 60_000;
+        device.now_ms = NOW + 1_800_000;
         for acting in [Some(worker), Some(secretary), Some(stranger), None] {
             device.acting = acting;
             let id = fresh_id();

@@ -57,7 +57,7 @@ pub fn open(path: &Path, options: &OpenOptions, catalogue: &Catalogue) -> Result
     let mut storage = SqliteStorage {
         connection,
         layout,
-        _lock: Some(lock),
+        lock: Some(lock),
         relaxed: false,
         flushed: Flushed::Whole,
         changed: 0,
@@ -93,7 +93,7 @@ pub(super) fn reader(layout: &Arc<Layout>) -> Result<Box<dyn Storage>, StoreErro
     Ok(Box::new(SqliteStorage {
         connection,
         layout: Arc::clone(layout),
-        _lock: None,
+        lock: None,
         relaxed: false,
         flushed: Flushed::Whole,
         changed: 0,
