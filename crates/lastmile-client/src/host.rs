@@ -246,7 +246,7 @@ impl Host for StoreHost<'_> {
                 return Err(Code::WrongEpoch);
             }
         }
-        let certificate = trust.certificate(signer).ok_or(Code::UnknownAuthor)?;
+        let certificate = trust.in_force(signer).ok_or(Code::UnknownAuthor)?;
         if certificate.until_ms.is_some_and(|until| until < self.now_ms) && !planted!("meets-anybody") {
             return Err(Code::UnknownAuthor);
         }

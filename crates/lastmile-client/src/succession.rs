@@ -13,7 +13,11 @@ pub(crate) fn own_authors(store: &Store, author: AuthorId) -> Vec<AuthorId> {
     let mut own = vec![author];
     while let Some(trust) = store.trust()
         && let Some(last) = own.last()
-        && let Some(Issuer::Predecessor(before)) = trust.certificate(*last).map(|known| known.issuer)
+        // The office may have certified the author since, which does not make it another device.
+        && let Some(before) = trust.certificates(*last).find_map(|known| match known.issuer {
+            Issuer::Predecessor(before) => Some(before),
+            _ => None,
+        })
         && !own.contains(&before)
     {
         own.push(before);

@@ -187,6 +187,25 @@ impl Trust {
         self.certificates(author).max_by_key(|certificate| (rank(certificate), certificate.from_ms, *certificate))
     }
 
+    /// What an author may do now: what its certificate says and, where it goes on for another, no more than that one's says by now.
+    #[must_use]
+    pub fn in_force(&self, author: AuthorId) -> Option<Certificate> {
+        let mut certificate = self.certificate(author)?.clone();
+        let (mut seen, mut issuer) = (BTreeSet::from([author]), certificate.issuer);
+        while let Issuer::Predecessor(before) = issuer {
+            let base = self.certificate(before).filter(|_| seen.insert(before))?;
+            certificate.scopes.retain(|scope| base.scopes.contains(scope));
+            certificate.roles.retain(|role| base.roles.contains(role));
+            certificate.persons.clone_from(&base.persons);
+            certificate.until_ms = match (certificate.until_ms, base.until_ms) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            };
+            issuer = base.issuer;
+        }
+        Some(certificate)
+    }
+
     /// Every certificate that counts for an author.
     pub fn certificates(&self, author: AuthorId) -> impl Iterator<Item = &Certificate> {
         self.counting.get(&author).into_iter().flatten()

@@ -68,8 +68,8 @@ fn month_of(now_ms: i64) -> String {
     format!("{:04}-{:02}", day.year(), day.month())
 }
 
-/// Where a chain begins whose oldest months were put away: what its first line says came before.
-fn beginning(path: &Path) -> Result<ChainEnd, RelayError> {
+/// Where a chain begins whose oldest months were put away: what its first line, if it is whole, says came before.
+fn beginning(path: &Path) -> Result<Option<ChainEnd>, RelayError> {
     #[derive(Deserialize)]
     struct First {
         n: u64,
@@ -77,10 +77,10 @@ fn beginning(path: &Path) -> Result<ChainEnd, RelayError> {
     }
     let text = std::fs::read_to_string(path).map_err(|error| RelayError::file(path, error))?;
     let first = text.lines().next().and_then(|line| serde_json::from_str::<First>(line).ok());
-    let Some(First { n, prev }) = first else { return Ok(ChainEnd::NONE) };
+    let Some(First { n, prev }) = first else { return Ok(None) };
     let hash: lastmile_model::ChangeHash =
         prev.parse().map_err(|_| RelayError::Chain { path: path.to_owned(), line: n })?;
-    Ok(ChainEnd { lines: n.saturating_sub(1), hash: hash.0 })
+    Ok(Some(ChainEnd { lines: n.saturating_sub(1), hash: hash.0 }))
 }
 
 /// Reads every month that is there and checks the chain; returns the entries and where it ends.
@@ -91,7 +91,7 @@ pub fn read_audit(folder: &Path) -> Result<(Vec<AuditEntry>, ChainEnd), RelayErr
     let folder = folder.join(FOLDER);
     let months = months(&folder)?;
     let mut end = match months.first() {
-        Some(first) => beginning(&file_of(&folder, first))?,
+        Some(first) => beginning(&file_of(&folder, first))?.unwrap_or(ChainEnd::NONE),
         None => ChainEnd::NONE,
     };
     let mut entries = Vec::new();
@@ -145,8 +145,8 @@ impl Audit {
 
     fn at(folder: PathBuf, month: String, end: ChainEnd) -> Result<Self, RelayError> {
         let path = file_of(&folder, &month);
-        let start =
-            if path.exists() && path.metadata().is_ok_and(|meta| meta.len() > 0) { beginning(&path)? } else { end };
+        // A first line that a crash cut short goes on where the month before ended.
+        let start = if path.exists() { beginning(&path)?.unwrap_or(end) } else { end };
         let (file, _) = ChainedFile::open::<AuditEntry>(&path, start)?;
         Ok(Self { folder, month, file })
     }

@@ -148,6 +148,9 @@ pub fn restore(from: &Path, folder: &Path, options: &RelayOptions) -> Result<(Ba
             return Err(RelayError::KeyMissing { path: folder.join(key) });
         }
     }
+    // Copied first: where there is no room for it everything stays as it is.
+    let begun = folder.join("relay.db.new");
+    copy(&from.join(DATABASE), &begun)?;
     let database = folder.join(DATABASE);
     if database.exists() {
         // Opening it takes its lock, and empties what a crash left beside it into it.
@@ -166,8 +169,6 @@ pub fn restore(from: &Path, folder: &Path, options: &RelayOptions) -> Result<(Ba
             fs::remove_file(&beside).map_err(failed(&beside))?;
         }
     }
-    let begun = folder.join("relay.db.new");
-    copy(&from.join(DATABASE), &begun)?;
     let register = place(folder, options.register.as_ref())?;
     if !register.exists() && from.join(REGISTER).exists() {
         copy(&from.join(REGISTER), &register)?;

@@ -203,12 +203,16 @@ impl Central {
             }
         };
         let author = certificate.author(&self.deployment);
-        if kept.used.is_none() {
+        let first = kept.used.is_none();
+        if first {
             kept.used = Some(keys::bytes_element(&certificate.encode()));
             self.keep_invite(&enrol.token, &kept)?;
         }
         self.certify(&certificate)?;
-        self.grant_persons(&certificate)?;
+        if first {
+            // Not again when the request is repeated: a grant may have been ended since.
+            self.grant_persons(&certificate)?;
+        }
         if let Some(replaced) = kept.replaces.as_deref().filter(|_| !self.is_ended(kept.replaces.as_deref())) {
             self.revoke(replaced, "replaced")?;
         }

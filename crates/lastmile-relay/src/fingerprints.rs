@@ -72,6 +72,10 @@ impl Central {
     /// Takes note of persons whose rows changed.
     pub fn note_touched(&mut self) {
         let touched = self.store.take_touched();
+        let grant = self.catalogue.get("grant").map(|(type_no, _)| type_no);
+        if touched.iter().any(|touched| Some(touched.type_no) == grant) {
+            self.rights.forget_grants();
+        }
         let Some((person, _)) = self.catalogue.get("person") else { return };
         let persons =
             touched.iter().filter(|touched| touched.type_no == person).map(|touched| (touched.record, touched.scope));

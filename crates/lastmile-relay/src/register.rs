@@ -82,6 +82,8 @@ pub enum Registered {
 pub(crate) struct Register {
     file: ChainedFile,
     entries: Vec<(Registered, ChainEnd)>,
+    /// Entries that were written and are not carried out yet.
+    owed: Vec<Registered>,
 }
 
 impl Register {
@@ -94,7 +96,11 @@ impl Register {
         let (file, entries) = ChainedFile::open(&path, ChainEnd::NONE)?;
         let known = known.and_then(ChainEnd::from_bytes).unwrap_or(ChainEnd::NONE);
         let met = known == ChainEnd::NONE || entries.iter().any(|(_, end)| *end == known);
-        if met { Ok(Self { file, entries }) } else { Err(RelayError::RegisterShort { path, lines: known.lines }) }
+        if met {
+            Ok(Self { file, entries, owed: Vec::new() })
+        } else {
+            Err(RelayError::RegisterShort { path, lines: known.lines })
+        }
     }
 }
 
@@ -102,17 +108,28 @@ impl Central {
     /// Writes entries into the register, flushed when this returns. What they say is done in the database right after; where that is
     /// interrupted, the next start does it.
     pub fn register(&mut self, entries: &[Registered]) -> Result<ChainEnd, RelayError> {
-        match &mut self.register {
-            Some(register) => register.file.append(entries),
-            None => Ok(ChainEnd::NONE),
+        // What failed half-way before is carried out first, so that the database never counts it as done.
+        let owed = self.register.as_mut().map(|register| std::mem::take(&mut register.owed)).unwrap_or_default();
+        for (at, entry) in owed.iter().enumerate() {
+            if let Err(error) = self.carry_out(entry) {
+                if let Some(register) = &mut self.register {
+                    register.owed = owed.get(at..).unwrap_or_default().to_vec();
+                }
+                return Err(error);
+            }
         }
+        let Some(register) = &mut self.register else { return Ok(ChainEnd::NONE) };
+        let end = register.file.append(entries)?;
+        register.owed = entries.to_vec();
+        Ok(end)
     }
 
     /// Notes in the database how far the register was carried out.
     pub fn note_register(&mut self) -> Result<(), RelayError> {
-        if let Some(register) = &self.register {
+        if let Some(register) = &mut self.register {
             let end = register.file.end().to_bytes();
             self.store.set_setting(KEY, &end)?;
+            register.owed.clear();
         }
         Ok(())
     }
@@ -124,7 +141,7 @@ impl Central {
         let known = known.as_deref().and_then(ChainEnd::from_bytes).unwrap_or(ChainEnd::NONE);
         let new = register.entries.iter().filter(|(_, end)| end.lines > known.lines);
         let new: Vec<Registered> = new.map(|(entry, _)| entry.clone()).collect();
-        self.register = Some(Register { file: register.file, entries: Vec::new() });
+        self.register = Some(Register { file: register.file, entries: Vec::new(), owed: Vec::new() });
         if new.is_empty() {
             return Ok(());
         }

@@ -386,9 +386,12 @@ impl Central {
             if done >= log.head {
                 continue;
             }
+            let mut judged_to = log.head;
             // Of a revoked author everything that comes now is out of sight already.
             if !self.trust()?.is_office(log.author) && !self.store.is_revoked(&log.scope, log.author) {
-                for held in self.judge_log(&log, done)? {
+                let (all, last) = self.judge_log(&log, done)?;
+                judged_to = last;
+                for held in all {
                     tracing::warn!(scope = %log.scope, author = %log.author, from = held.from, to = held.to, rule = %held.denial,
                         "commits that are not permitted are held back");
                     let range = (held.from, held.to, held.chain);
@@ -396,7 +399,7 @@ impl Central {
                     edits.push((log.scope.clone(), self.verdict_edit(log.author, range, "quarantine", "", &rule)?));
                 }
             }
-            checked.push((log.strand, log.head, log.author));
+            checked.push((log.strand, judged_to, log.author));
         }
         if !edits.is_empty() {
             self.save_grouped(r#"{"office":"permission"}"#, edits)?;
@@ -415,10 +418,16 @@ impl Central {
     }
 
     /// Judges the commits of a log after this one, as far as they can be read.
-    fn judge_log(&mut self, log: &Behind, done: u64) -> Result<Vec<Held>, RelayError> {
+    fn judge_log(&mut self, log: &Behind, done: u64) -> Result<(Vec<Held>, u64), RelayError> {
         let now_ms = self.now_ms();
         let receipted_ms = self.rights.receipted_ms.get(&log.author).copied().unwrap_or(i64::MIN);
-        let certificates: Vec<Certificate> = self.trust()?.certificates(log.author).cloned().collect();
+        let trust = self.trust()?;
+        let by_office = |one: &&Certificate| matches!(one.issuer, Issuer::Office(_));
+        let mut certificates: Vec<Certificate> = trust.certificates(log.author).filter(by_office).cloned().collect();
+        if certificates.is_empty() {
+            // Who goes on for another has no more than that one has by now.
+            certificates.extend(trust.in_force(log.author));
+        }
         let standing = Standing::new(certificates.iter(), receipted_ms, now_ms);
         let mut held: Vec<Held> = Vec::new();
         // A log goes forward: what stands later was not made before what stands earlier.
@@ -434,14 +443,15 @@ impl Central {
             Err(error) if error.is_unreadable() => {}
             visited => visited?,
         }
+        let last = judged.last().map_or(done, |(seq, ..)| *seq);
         for (seq, chain, denial) in judged {
             if let Some(denial) = denial
-                && !self.store.has_verdict(&log.scope, log.author, seq)
+                && !self.store.has_verdict(log.strand, seq, chain)?
             {
                 extend(&mut held, seq, chain, denial);
             }
         }
-        Ok(held)
+        Ok((held, last))
     }
 
     /// What a device may do with a scope now; none where it never had to do with it.
@@ -449,7 +459,8 @@ impl Central {
     /// Whoever was revoked, moved away or whose time is over may still bring what it holds, and is served nothing.
     pub fn access(&self, author: AuthorId, scope: &Scope, now_ms: i64) -> Result<Option<Access>, RelayError> {
         let trust = self.trust()?;
-        let Some(certificate) = trust.certificate(author) else { return Ok(None) };
+        let Some(certificate) = trust.in_force(author) else { return Ok(None) };
+        let certificate = &certificate;
         let names = |one: &Certificate| with_cities(&one.scopes).contains(scope);
         if !trust.certificates(author).any(names) {
             return Ok(None);

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use lastmile_log::{Certificate, Entry, Segment, Standing};
-use lastmile_model::{ChainHash, Scope, ScopeKind};
+use lastmile_log::{Certificate, Deployment, Entry, Issuer, Segment, Standing, Trust};
+use lastmile_model::{AuthorId, ChainHash, Scope, ScopeKind};
 use lastmile_protocol::{BatchOutcome, Code, IncomingBatch, Stored};
 use lastmile_store::{Durability, Fate, Incoming, Outcome, StoreError, ViewMode};
 use tokio::sync::mpsc::error::TryRecvError;
@@ -310,6 +310,19 @@ const fn code_of(error: &RelayError) -> Code {
     if is_of_the_disk(error) { Code::CannotStore } else { Code::Internal }
 }
 
+/// The most authors that a device may certify to go on for one of its own.
+const MOST_SUCCESSORS: usize = 32;
+
+/// Whether an author may be taken for the one that goes on for another: the office has not certified it for itself, and there are not
+/// too many.
+fn may_succeed(trust: &Trust, deployment: &Deployment, before: AuthorId, new: &Certificate) -> bool {
+    let author = new.author(deployment);
+    let goes_on = |one: &Certificate| one.issuer == Issuer::Predecessor(before);
+    let known = trust.certificates(author).any(|one| !matches!(one.issuer, Issuer::Predecessor(_)));
+    let others = trust.authors().filter(|(other, _)| *other != author && trust.certificates(*other).any(goes_on));
+    !known && others.count() < MOST_SUCCESSORS
+}
+
 /// Whether a batch goes to the store, or why not.
 enum Ticket {
     Goes,
@@ -328,6 +341,11 @@ impl Central {
         let mut trial = trust.clone();
         let mut wanted: Vec<Certificate> = Vec::new();
         for one in new {
+            if let Issuer::Predecessor(before) = one.issuer
+                && !may_succeed(&trial, &self.deployment, before, one)
+            {
+                continue;
+            }
             if trial.add(one.clone()) == Standing::Certified {
                 wanted.push(one.clone());
             }
@@ -345,7 +363,11 @@ impl Central {
         for batches in requests.into_iter().map(|request| request.batches) {
             let mut of_request = Vec::with_capacity(batches.len());
             for batch in batches {
-                let since = self.trust()?.certificate(batch.author).map_or(i64::MIN, |known| known.from_ms);
+                // Of certificates by devices themselves none begins a first import.
+                let trust = self.trust()?;
+                let by_office =
+                    trust.certificates(batch.author).filter(|known| matches!(known.issuer, Issuer::Office(_)));
+                let since = by_office.map(|known| known.from_ms).min().unwrap_or(i64::MIN);
                 let over = self.quota.is_used_up(&batch.scope, batch.author, since, now_ms);
                 of_request.push((
                     batch.scope.clone(),

@@ -89,9 +89,28 @@ impl Store {
         Ok(())
     }
 
-    /// Whether a verdict speaks of this number of a log already, whatever it says.
-    #[must_use]
-    pub fn has_verdict(&self, scope: &Scope, author: AuthorId, seq: u64) -> bool {
-        self.index.scope_no(scope).is_some_and(|no| self.verdicts.speaks_of(no, author, seq))
+    /// Whether a verdict has spoken of a commit already: it keeps it out of sight, or it let it go. A range that was let go speaks of
+    /// the side of a fork that holds its last commit alone.
+    ///
+    /// # Errors
+    /// When the storage fails or what it holds does not verify.
+    pub fn has_verdict(&mut self, strand: u32, seq: u64, chain: ChainHash) -> Result<bool, StoreError> {
+        let log = self.index.strand(strand)?.clone();
+        let mut ends: Vec<(u64, ChainHash)> = Vec::new();
+        for verdict in self.verdicts.speaking_of(log.scope, log.author, seq, chain) {
+            match verdict.chain {
+                Some(end) if !verdict.quarantine && verdict.from != verdict.to => ends.push((verdict.to, end)),
+                _ => return Ok(true),
+            }
+        }
+        for (to, end) in ends {
+            let holder = self.index.holder(&log, to);
+            if let Some(holder) = holder
+                && self.archive.chain_at(self.storage.as_ref(), holder, to)? == end
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

@@ -57,7 +57,7 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Takes a storage and reads what it holds; logs that the views do not show yet are followed first.
+    /// Takes a storage and reads what it holds; the views follow when they are told to.
     ///
     /// # Errors
     /// When the storage fails or is damaged.

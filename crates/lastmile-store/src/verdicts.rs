@@ -173,7 +173,8 @@ impl Verdicts {
             if verdict.quarantine {
                 return true;
             }
-            released = true;
+            // Only the commit that it names by its hash is let out of a revocation: a range speaks of other sides of a fork as well.
+            released |= verdict.from == verdict.to;
         }
         !released && self.beyond(trust, scope, held)
     }
@@ -189,10 +190,19 @@ impl Verdicts {
         }
     }
 
-    /// The verdicts in force or lifted that speak of a commit number.
-    pub fn speaks_of(&self, scope: u32, author: AuthorId, seq: u64) -> bool {
+    /// The verdicts in force or lifted that speak of a commit: one that names it, or a range that holds it.
+    pub fn speaking_of(
+        &self,
+        scope: u32,
+        author: AuthorId,
+        seq: u64,
+        chain: ChainHash,
+    ) -> impl Iterator<Item = &Verdict> {
         let of_author = self.by_author.get(&(scope, author)).into_iter().flatten();
-        of_author.into_iter().any(|verdict| (verdict.from..=verdict.to).contains(&seq))
+        of_author.filter(move |verdict| {
+            let here = verdict.from != verdict.to || verdict.chain.is_none_or(|named| named == chain);
+            here && (verdict.from..=verdict.to).contains(&seq)
+        })
     }
 
     /// The ranges on which this picture and another differ, as (scope, author, from, to); of an author revoked in one alone, everything,

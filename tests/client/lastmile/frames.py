@@ -47,10 +47,11 @@ class Hello:
     credit: int = 4 << 20
     versions: tuple[int, int] = (1, 1)
     extension: bytes = b""
+    late_scopes: bool = False
     type = 1
 
     def payload(self) -> bytes:
-        flags = (self.epoch is not None) | (self.challenge is not None) << 1
+        flags = (self.epoch is not None) | (self.challenge is not None) << 1 | self.late_scopes << 2
         head = uvarint(self.versions[0]) + uvarint(self.versions[1]) + bytes([flags])
         who = self.deployment + self.author + (self.epoch or b"") + (self.challenge or b"")
         scopes = listed(scope.encode() for scope in self.scopes)
@@ -59,13 +60,15 @@ class Hello:
     @staticmethod
     def read(reader: Reader) -> Hello:
         versions, flags = (reader.uvarint(), reader.uvarint()), reader.u8()
-        check(flags < 4, "unknown flags of a hello")
+        check(flags < 8, "unknown flags of a hello")
+        late = bool(flags & 4)
         deployment, author = reader.raw(16), reader.raw(16)
         epoch, challenge = (reader.raw(16) if flags & bit else None for bit in (1, 2))
         app, credit = reader.text(32), reader.uvarint()
         scopes = reader.listed(HelloScope.read, 256)
         check(all(a.scope < b.scope for a, b in zip(scopes, scopes[1:])), "scopes out of order")
-        return Hello(deployment, author, epoch, scopes, challenge, app, credit, versions, reader.sized(4096))
+        check(not late or (challenge is not None and not scopes), "a hello without need of a second one")
+        return Hello(deployment, author, epoch, scopes, challenge, app, credit, versions, reader.sized(4096), late)
 
 
 @dataclass

@@ -96,7 +96,9 @@ impl Central {
             let certificate = certificate.signed(&self.keys.office, &self.deployment);
             self.certify(&certificate)?;
             self.certify_where_it_writes(&certificate, &before)?;
-            self.grant_persons(&certificate)?;
+            if to.persons.is_some() || to.roles.is_some() || to.scopes.is_some() {
+                self.grant_persons(&certificate)?;
+            }
             device = certificate.device;
         }
         tracing::info!(%author, "a device was certified anew");

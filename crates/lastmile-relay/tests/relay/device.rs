@@ -105,6 +105,8 @@ pub struct Device {
     pub scope: Scope,
     /// What its clock says.
     pub now_ms: i64,
+    /// Whether it brings its certificates along, because the relay does not know it.
+    pub introduces: bool,
     /// Who acts.
     pub acting: Option<uuid::Uuid>,
     pub addr: SocketAddr,
@@ -151,6 +153,7 @@ impl Device {
             office_key: invite.office_key,
             scope: invite.scopes.iter().find(|scope| scope.to_string().starts_with("community")).unwrap().clone(),
             now_ms: NOW,
+            introduces: false,
             acting: None,
             addr,
             _folder: folder,
@@ -210,6 +213,8 @@ impl Device {
     pub fn request(&mut self) -> (Session, Vec<u8>) {
         let mut config = SessionConfig::new(Role::Initiator, Carrier::OneShot, self.deployment.id, self.author);
         config.epoch = Some(self.epoch);
+        config.introduce = self.introduces;
+        config.certificates = self.store.trust().unwrap().chain_of(self.author);
         let mut session = Session::new(config, self.local());
         let mut body = Vec::new();
         assert!(pump(&mut session, self, &mut body).unwrap().flushed);

@@ -535,3 +535,108 @@ async fn what_the_office_does_is_in_the_audit_log_without_a_name() {
     assert!(!text.contains("欧阳") && !text.contains("手机"), "{text}");
     assert_eq!(check_audit(world.path(), Some(&end.to_bytes())).unwrap(), None);
 }
+
+/// Seals what a device wrote and brings it to the relay's knowledge through a colleague.
+fn brought(from: &mut Device, by: &mut Device) {
+    carry(from, by, &community(COMMUNITY));
+    assert_eq!(by.sync(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_other_side_of_a_fork_is_judged_by_itself() {
+    let world = World::new();
+    let relay = world.start().await;
+    let (mut device, mut colleague) = (worker(&relay, COMMUNITY).await, worker(&relay, COMMUNITY).await);
+    let office = relay.office();
+    let (device, mut twin, mut colleague, id) = apart(move || {
+        let id = fresh_id();
+        device.save(vec![activity(id, "清洁日", 10)]);
+        assert_eq!(device.sync(), None);
+        // A copy of the device: the same key and log so far.
+        let chain = device.store.trust().unwrap().chain_of(device.author);
+        let invite = lastmile_log::Invite {
+            relay: String::new(),
+            deployment: device.deployment,
+            token: [0; 16],
+            scopes: vec![community(COMMUNITY)],
+            office_key: device.office_key,
+            pin: None,
+        };
+        let mut twin = Device::with(device.addr, &invite, device.key.clone(), &chain);
+        carry(&mut device, &mut twin, &community(COMMUNITY));
+        device.save(vec![change("activity", id, event("verify", None))]);
+        assert_eq!(device.sync(), None);
+        assert_eq!(colleague.sync(), None);
+        (device, twin, colleague, id)
+    })
+    .await;
+    assert_eq!(held_back(&office, &device).await.len(), 1);
+    apart(move || {
+        twin.save(vec![change("activity", id, event("verify", None))]);
+        brought(&mut twin, &mut colleague);
+    })
+    .await;
+    assert_eq!(held_back(&office, &device).await.len(), 2, "each side has a verdict of its own");
+    let record = relay.reader().await.unwrap().record("activity", id, None).unwrap();
+    assert_eq!(record.state.as_deref(), Some("submitted"));
+    relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_successor_has_no_more_than_its_predecessor_has_by_now() {
+    let world = World::new();
+    let relay = world.start().await;
+    let mut device = worker(&relay, COMMUNITY).await;
+    let mut other = worker(&relay, COMMUNITY).await;
+    let office = relay.office();
+    let device = apart(move || {
+        device.save(vec![activity(fresh_id(), "之前", 1)]);
+        assert_eq!((device.sync(), other.sync()), (None, None));
+        other.save(vec![activity(fresh_id(), "内部", 1)]);
+        assert_eq!(other.sync(), None);
+        device
+    })
+    .await;
+    world.at(NOW + 1_800_000);
+    let moved = OfficeCommand::Reassign {
+        author: device.author.to_string(),
+        persons: None,
+        roles: None,
+        scopes: Some(vec![OTHER_COMMUNITY.to_owned()]),
+        until_ms: None,
+    };
+    office.run(moved).await.unwrap();
+    world.at(NOW + 3_600_000);
+    let heir = apart(move || {
+        // Its holder goes on under another key, with the certificate of before.
+        let key = AuthorKey::from_seed(&fresh::<32>());
+        let before = device.store.trust().unwrap().certificate(device.author).unwrap().clone();
+        let certificate = Certificate { public: key.public(), issuer: Issuer::Predecessor(device.author), ..before };
+        let mut chain = device.store.trust().unwrap().chain_of(device.author);
+        chain.push(certificate.signed(&device.key, &device.deployment));
+        let invite = lastmile_log::Invite {
+            relay: String::new(),
+            deployment: device.deployment,
+            token: [0; 16],
+            scopes: vec![community(COMMUNITY)],
+            office_key: device.office_key,
+            pin: None,
+        };
+        let mut heir = Device::with(device.addr, &invite, key, &chain);
+        heir.now_ms = NOW + 3_600_000;
+        heir.introduces = true;
+        heir.save(vec![activity(fresh_id(), "越权", 1)]);
+        let _ = heir.sync();
+        let held: u64 = heir
+            .store
+            .vector(&community(COMMUNITY))
+            .entries()
+            .filter(|entry| entry.segment.author != heir.author)
+            .count() as u64;
+        assert_eq!(held, 0, "nothing was served");
+        heir
+    })
+    .await;
+    assert_eq!(held_back(&office, &heir).await, [(1, "scope".to_owned())]);
+    relay.stop().await.unwrap();
+}
