@@ -63,14 +63,6 @@ pub enum RelayError {
         /// How many entries it must have.
         lines: u64,
     },
-    /// The keys of a relay are there, and its database is not.
-    #[error(
-        "{path}: is missing, though the folder has a relay's keys; restore a backup, or move the keys away to begin anew"
-    )]
-    NoDatabase {
-        /// The database.
-        path: PathBuf,
-    },
     /// The folder holds no backup.
     #[error("{path}: holds no backup; name a folder that `lastmile relay backup` made")]
     NoBackup {

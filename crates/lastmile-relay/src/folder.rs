@@ -84,9 +84,6 @@ impl RelayFolder {
     pub fn open_or_create(path: impl AsRef<Path>, options: &RelayOptions) -> Result<Self, RelayError> {
         let path = path.as_ref();
         make_folder(path)?;
-        if !path.join(DATABASE).exists() && path.join("office.key").exists() {
-            return Err(RelayError::NoDatabase { path: path.join(DATABASE) });
-        }
         let storage = sqlite::open(&path.join(DATABASE), &OpenOptions::default(), &options.catalogue)?;
         let mut store = Store::new(storage, Arc::clone(&options.catalogue))?;
         let known = store.deployment()?;

@@ -23,9 +23,6 @@ pub(super) fn relay_error(error: RelayError, language: Language) -> CliError {
         RelayError::RegisterShort { ref path, lines } => {
             of_file(key!("relay.register_short"), path).with("lines", lines).cure(key!("relay.cure.register"))
         }
-        RelayError::NoDatabase { ref path } => {
-            of_file(key!("relay.no_database"), path).cure(key!("relay.cure.database"))
-        }
         RelayError::NoBackup { ref path } => {
             CliError::new(Exit::NotFound, key!("relay.no_backup")).with("folder", path.display())
         }
