@@ -62,3 +62,46 @@ pub(crate) fn succeed(
     tracing::warn!(old = %author, new = %key.author(deployment), "the replica was restored or copied; going on as a new author");
     Ok(key)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lastmile_model::Catalogue;
+    use lastmile_store::memory::MemoryStorage;
+
+    use super::*;
+
+    #[test]
+    fn a_device_remembers_who_it_was_though_the_office_certified_it_anew() {
+        let [root, office, first, second] = [1, 2, 3, 4].map(|byte| AuthorKey::from_seed(&[byte; 32]));
+        let deployment = Deployment { id: [9; 16], root: root.public() };
+        let certificate = |of: &AuthorKey, by: &AuthorKey, issuer, from_ms| {
+            let certificate = Certificate {
+                public: of.public(),
+                device: String::new(),
+                persons: Vec::new(),
+                roles: Vec::new(),
+                scopes: Vec::new(),
+                from_ms,
+                until_ms: None,
+                issuer,
+                signature: [0; 64],
+            };
+            certificate.signed(by, &deployment)
+        };
+        let by_office = Issuer::Office(office.author(&deployment));
+        let certificates = [
+            certificate(&office, &root, Issuer::Root, 0),
+            certificate(&first, &office, by_office, 1),
+            certificate(&second, &first, Issuer::Predecessor(first.author(&deployment)), 2),
+            certificate(&second, &office, by_office, 3),
+        ];
+        let catalogue = Arc::clone(Catalogue::shared_builtin());
+        let mut store = Store::new(Box::new(MemoryStorage::new(&catalogue)), catalogue).unwrap();
+        store.set_deployment(&deployment).unwrap();
+        store.add_certificates(&certificates).unwrap();
+        let (first, second) = (first.author(&deployment), second.author(&deployment));
+        assert_eq!(own_authors(&store, second), [second, first]);
+    }
+}

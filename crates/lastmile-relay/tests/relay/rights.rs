@@ -91,6 +91,19 @@ fn reassign(device: &Device) -> (String, Option<Vec<Uuid>>) {
     (device.author.to_string(), None)
 }
 
+/// Another device of the same community, by certificates of its own making.
+fn beside(device: &Device, key: AuthorKey, chain: &[Certificate]) -> Device {
+    let invite = lastmile_log::Invite {
+        relay: String::new(),
+        deployment: device.deployment,
+        token: [0; 16],
+        scopes: vec![community(COMMUNITY)],
+        office_key: device.office_key,
+        pin: None,
+    };
+    Device::with(device.addr, &invite, key, chain)
+}
+
 /// Carries everything that one device holds of a scope to another, as a colleague would.
 fn carry(from: &mut Device, to: &mut Device, scope: &Scope) {
     from.store.seal(&from.key, scope).unwrap();
@@ -304,15 +317,7 @@ async fn a_revoked_device_brings_what_it_holds_and_is_given_nothing() {
         let certificate = certificate.signed(&lost.key, &lost.deployment);
         let mut chain = lost.store.trust().unwrap().chain_of(lost.author);
         chain.push(certificate);
-        let invite = lastmile_log::Invite {
-            relay: String::new(),
-            deployment: lost.deployment,
-            token: [0; 16],
-            scopes: vec![community(COMMUNITY)],
-            office_key: lost.office_key,
-            pin: None,
-        };
-        let mut heir = Device::with(lost.addr, &invite, successor, &chain);
+        let mut heir = beside(&lost, successor, &chain);
         heir.save(vec![activity(fresh_id(), "冒名", 1)]);
         carry(&mut heir, &mut other, &community(COMMUNITY));
         assert_eq!(other.sync(), None);
@@ -554,15 +559,7 @@ async fn the_other_side_of_a_fork_is_judged_by_itself() {
         assert_eq!(device.sync(), None);
         // A copy of the device: the same key and log so far.
         let chain = device.store.trust().unwrap().chain_of(device.author);
-        let invite = lastmile_log::Invite {
-            relay: String::new(),
-            deployment: device.deployment,
-            token: [0; 16],
-            scopes: vec![community(COMMUNITY)],
-            office_key: device.office_key,
-            pin: None,
-        };
-        let mut twin = Device::with(device.addr, &invite, device.key.clone(), &chain);
+        let mut twin = beside(&device, device.key.clone(), &chain);
         carry(&mut device, &mut twin, &community(COMMUNITY));
         device.save(vec![change("activity", id, event("verify", None))]);
         assert_eq!(device.sync(), None);
@@ -614,15 +611,7 @@ async fn a_successor_has_no_more_than_its_predecessor_has_by_now() {
         let certificate = Certificate { public: key.public(), issuer: Issuer::Predecessor(device.author), ..before };
         let mut chain = device.store.trust().unwrap().chain_of(device.author);
         chain.push(certificate.signed(&device.key, &device.deployment));
-        let invite = lastmile_log::Invite {
-            relay: String::new(),
-            deployment: device.deployment,
-            token: [0; 16],
-            scopes: vec![community(COMMUNITY)],
-            office_key: device.office_key,
-            pin: None,
-        };
-        let mut heir = Device::with(device.addr, &invite, key, &chain);
+        let mut heir = beside(&device, key, &chain);
         heir.now_ms = NOW + 3_600_000;
         heir.introduces = true;
         heir.save(vec![activity(fresh_id(), "越权", 1)]);
