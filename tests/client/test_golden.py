@@ -78,6 +78,7 @@ class Logs(unittest.TestCase):
             certificate = Certificate.read(data)
             self.assertEqual(certificate.encode(), data)
             self.assertEqual(certificate.message(self.deployment), golden(LOG, f"certificate-{name}-signed"))
+        self.assertEqual(certificate.agreed(self.deployment), golden(LOG, "certificate-successor-agreed"))
             with self.assertRaises(FormatError):
                 Certificate.read(data + b"\0")
 
@@ -217,8 +218,8 @@ class Wire(unittest.TestCase):
 
 LOG_FILES = {
     "certificate-device", "certificate-device-signed", "certificate-office", "certificate-office-signed",
-    "certificate-successor", "certificate-successor-signed", "fingerprint", "invite-pinned-text", "invite-text",
-    "odd-batch", "odd-batch-inflated", "odd-commit-hashed", "receipt", "receipt-signed", "seal", "seal-signed", "sealed-value",
+    "certificate-successor", "certificate-successor-agreed", "certificate-successor-signed", "fingerprint",
+    "invite-pinned-text", "invite-text", "odd-batch", "odd-batch-inflated", "odd-commit-hashed", "receipt", "receipt-signed", "seal", "seal-signed", "sealed-value",
     "usual-batch", "usual-batch-inflated", "usual-commit-hashed", "vector", "vector-digest",
 }  # fmt: skip
 

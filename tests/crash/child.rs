@@ -80,7 +80,8 @@ fn options() -> ReplicaOptions {
 fn relay() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let folder = RelayFolder::open_or_create(folder(), &RelayOptions::default()).unwrap();
+        let folder =
+            RelayFolder::open_or_create(folder(), &RelayOptions::default()).unwrap_or_else(|error| panic!("{error}"));
         let address: std::net::SocketAddr = std::env::var(ADDRESS).unwrap().parse().unwrap();
         let mut serving = Serving::new(address, Limits::default());
         if !address.ip().is_loopback() {

@@ -23,7 +23,7 @@ const RIGHTS: &str = "rights::a_fault_is_noticed";
 const LIVE: &str = "live::until_it_fails";
 
 /// Every fault, what it is, the test that must notice it, and a word of how.
-const FAULTS: [(&str, &str, &str, &str); 33] = [
+const FAULTS: [(&str, &str, &str, &str); 36] = [
     ("newest-clock-wins", "the value with the latest clock shows", SIMULATOR, "P6"),
     ("lost-loser", "a conflict's losing value is not listed", SIMULATOR, "P6"),
     ("remove-wins", "a removal takes concurrent additions with it", SIMULATOR, "P6"),
@@ -53,6 +53,9 @@ const FAULTS: [(&str, &str, &str, &str); 33] = [
     ("meets-anybody", "a colleague serves whoever is known", RIGHTS, "a colleague served"),
     ("keeps-what-is-taken", "a device keeps what the office took away", RIGHTS, "kept what it held"),
     ("successor-goes-free", "who goes on for a revoked device is accepted", RIGHTS, "a successor of a revoked"),
+    ("nobody-asked", "a device names another's key as its successor", RIGHTS, "unasked"),
+    ("late-for-ever", "what was taken away counts for work of before for ever", RIGHTS, "a former place"),
+    ("served-unjudged", "what could not be judged is served", RIGHTS, "unjudged work was served"),
     ("order-unread", "a device does not carry out erasure orders", RIGHTS, "an erased name stays"),
     ("push-to-nobody", "what becomes durable wakes no connection", LIVE, "P8"),
     ("live-checked-once", "what a connected device may do is not asked again", LIVE, "P12"),

@@ -1,9 +1,11 @@
 //! Who may write and read what: the checks that planted faults must turn red.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use lastmile_client::{Replica, ReplicaOptions};
-use lastmile_log::Invite;
+use lastmile_client::{Clock as _, Replica, ReplicaOptions};
+use lastmile_log::{AuthorKey, Certificate, Deployment, Invite, Issuer, Standing, Trust};
 use lastmile_model::input::Entry;
 use lastmile_model::{RecordId, Scope, Value};
 use lastmile_protocol::Role;
@@ -22,8 +24,12 @@ fn scope() -> Scope {
 
 impl Field {
     async fn new() -> Self {
+        Self::with(&RelayOptions::default()).await
+    }
+
+    async fn with(options: &RelayOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let opened = RelayFolder::open_or_create(folder.path().join("relay"), &RelayOptions::default()).unwrap();
+        let opened = RelayFolder::open_or_create(folder.path().join("relay"), options).unwrap();
         let relay = Relay::start(opened, "127.0.0.1:0".parse().unwrap(), Limits::default()).await.unwrap();
         Self { folder, relay }
     }
@@ -145,9 +151,22 @@ async fn revocation_holds(field: &Field) -> Result<(), String> {
     if heir.author() == author {
         return Err("the copy was not noticed".to_owned());
     }
+    // By way of a file, which asks nobody: what it sends the relay itself is judged by its predecessor's end as well.
     let id = add_activity(&heir);
+    other.sync().await.unwrap();
+    let bundle = folder("bundle");
+    heir.export_bundle(&bundle).unwrap();
+    other.import_bundle(&bundle).unwrap();
+    let held =
+        other.with_store(|store| store.vector(&scope()).entries().any(|one| one.segment.author == heir.author()));
+    if !held {
+        return Err("a colleague does not carry what a revoked device's successor made".to_owned());
+    }
     let _ = heir.sync().await;
-    if field.shows(id).await { Err("a successor of a revoked device counts".to_owned()) } else { Ok(()) }
+    if other.record("activity", id).is_ok() || field.shows(id).await {
+        return Err("a successor of a revoked device counts".to_owned());
+    }
+    Ok(())
 }
 
 /// An erasure reaches a device.
@@ -167,7 +186,93 @@ async fn erasures_arrive(field: &Field) -> Result<(), String> {
     }
 }
 
+/// Nobody is made another's successor without its key's word.
+fn successors_agree() -> Result<(), String> {
+    let [root, office, first, second] = [1, 2, 3, 4].map(|byte| AuthorKey::from_seed(&[byte; 32]));
+    let deployment = Deployment { id: [9; 16], root: root.public() };
+    let blank = |of: &AuthorKey, issuer| Certificate {
+        public: of.public(),
+        device: String::new(),
+        persons: Vec::new(),
+        roles: Vec::new(),
+        scopes: Vec::new(),
+        from_ms: 0,
+        until_ms: None,
+        issuer,
+        signature: [0; 64],
+        consent: None,
+    };
+    let mut trust = Trust::new(deployment);
+    trust.add(blank(&office, Issuer::Root).signed(&root, &deployment));
+    trust.add(blank(&first, Issuer::Office(office.author(&deployment))).signed(&office, &deployment));
+    let claim = blank(&second, Issuer::Predecessor(first.author(&deployment)));
+    match trust.add(claim.succeeding(&first, &first, &deployment)) {
+        Standing::Refused => Ok(()),
+        standing => Err(format!("a successor that was unasked is {standing:?}")),
+    }
+}
+
+/// A relay of which clock and chance are in the test's hands.
+struct Ruled {
+    field: Field,
+    clock: Arc<AtomicI64>,
+    fails: Arc<AtomicBool>,
+}
+
+impl Ruled {
+    async fn new() -> Self {
+        let (clock, fails) = (Arc::new(AtomicI64::new(lastmile_client::SystemClock.now_ms())), Arc::default());
+        let (told, failing, system) = (Arc::clone(&clock), Arc::clone(&fails), RelayOptions::default().chance);
+        let options = RelayOptions {
+            clock: Arc::new(move || told.load(Ordering::SeqCst)),
+            chance: Arc::new(move |bytes| !AtomicBool::load(&failing, Ordering::SeqCst) && system(bytes)),
+            ..RelayOptions::default()
+        };
+        Self { field: Field::with(&options).await, clock, fails }
+    }
+}
+
+/// What could not be judged yet is served to nobody.
+async fn the_unjudged_waits() -> Result<(), String> {
+    let Ruled { field, fails, .. } = Ruled::new().await;
+    let invite = field.invite(|order| order.until_ms = Some(1)).await;
+    let (ended, other) = (field.enrol_with("ended", &invite).await, field.enrol("other").await);
+    let id = add_activity(&ended);
+    fails.store(true, Ordering::SeqCst);
+    let _ = ended.sync().await;
+    let _ = other.sync().await;
+    if other.record("activity", id).is_ok() { Err("unjudged work was served".to_owned()) } else { Ok(()) }
+}
+
+/// Work of before a device was moved does not count for ever.
+async fn old_work_ends() -> Result<(), String> {
+    let Ruled { field, clock, .. } = Ruled::new().await;
+    let moved = field.enrol("moved").await;
+    let id = add_activity(&moved);
+    let reassign = OfficeCommand::Reassign {
+        author: moved.author().to_string(),
+        persons: None,
+        roles: None,
+        scopes: Some(vec!["community:430104008008".to_owned()]),
+        until_ms: None,
+    };
+    clock.fetch_add(1_000_000, Ordering::SeqCst);
+    field.office(reassign).await;
+    clock.fetch_add(37 * 86_400_000, Ordering::SeqCst);
+    // The first time it hears that its clock is far behind.
+    for _ in 0..3 {
+        let _ = moved.sync().await;
+    }
+    if moved.status().unwrap().unsent_commits > 0 {
+        return Err("work of a former place is not taken".to_owned());
+    }
+    if field.shows(id).await { Err("work of a former place counts for ever".to_owned()) } else { Ok(()) }
+}
+
 async fn checks() -> Result<(), String> {
+    successors_agree()?;
+    the_unjudged_waits().await?;
+    old_work_ends().await?;
     let field = Field::new().await;
     roles_are_read(&field).await?;
     time_ends(&field).await?;

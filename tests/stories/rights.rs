@@ -1,9 +1,10 @@
 //! What a device does when the office takes something away, or says that it may not.
 
 use lastmile_client::ClientError;
+use lastmile_model::input::Entry;
 use lastmile_model::roles::Role;
-use lastmile_model::{RecordId, Scope};
-use lastmile_relay::{OfficeAnswer, OfficeCommand};
+use lastmile_model::{RecordId, Scope, Value};
+use lastmile_relay::{Decision, OfficeAnswer, OfficeCommand};
 
 use crate::field::{Field, add_activity, scope};
 
@@ -149,4 +150,64 @@ async fn a_relay_put_back_from_a_backup_is_filled_again_and_forgets_nobody() {
     std::fs::write(&database, bytes).unwrap();
     let damaged = lastmile_relay::restore(&to, &field.path("relay"), &options).unwrap_err();
     assert!(matches!(damaged, lastmile_relay::RelayError::DamagedBackup { .. }), "{damaged}");
+}
+
+#[tokio::test]
+async fn what_the_office_wrote_and_erased_does_not_come_back_with_a_backup() {
+    let mut field = Field::new().await;
+    let (one, away) = (field.enrol("one").await, field.enrol("away").await);
+    let set = |replica: &lastmile_client::Replica, id: RecordId, number: &str| {
+        let mut draft = replica.draft(None);
+        let values = vec![("volunteer_no".to_owned(), number.into())];
+        draft.edit("person", id, Entry { values, ..Entry::default() }).and_then(|()| draft.save()).unwrap();
+    };
+    let mut draft = one.draft(None);
+    let said = [("name", "欧阳"), ("party_status", "01"), ("status", "active")];
+    let mut values: Vec<(String, Value)> = said.map(|(name, value)| (name.to_owned(), value.into())).to_vec();
+    values.push(("kind/member".to_owned(), true.into()));
+    let id = draft.create("person", Entry { values, ..Entry::default() }).unwrap();
+    draft.save().unwrap();
+    one.sync().await.unwrap();
+    away.sync().await.unwrap();
+    set(&one, id, "A-1");
+    set(&away, id, "A-2");
+    one.sync().await.unwrap();
+    away.sync().await.unwrap();
+    let to = field.path("backup");
+    field.relay().office().run(OfficeCommand::Backup { to: to.clone() }).await.unwrap();
+    // The office's own word, which the backup does not hold and a device does.
+    let secret = "标记志愿号九";
+    let resolve = OfficeCommand::Resolve {
+        record_type: None,
+        id: id.0,
+        field: "volunteer_no".to_owned(),
+        decision: Decision::Value(secret.to_owned()),
+        reason: "核对".to_owned(),
+    };
+    field.relay().office().run(resolve).await.unwrap();
+    away.sync().await.unwrap();
+    assert!(holds(&away.path(), secret));
+    let erase = OfficeCommand::Erase { record_type: None, id: id.0, reason: "本人要求".to_owned() };
+    field.relay().office().run(erase.clone()).await.unwrap();
+    assert!(!holds(&field.path("relay"), secret));
+    field.off().await;
+    drop(lastmile_relay::restore(&to, &field.path("relay"), &lastmile_relay::RelayOptions::default()).unwrap());
+    field.on().await;
+    for replica in [&away, &one, &away, &one] {
+        crate::field::settle(replica).await;
+    }
+    field.relay().settle().await.unwrap();
+    for folder in [field.path("relay"), one.path(), away.path()] {
+        assert!(!holds(&folder, secret), "{}", folder.display());
+    }
+    assert_eq!(crate::field::digest(&one), field.digest().await);
+    assert_eq!(crate::field::digest(&one), crate::field::digest(&away));
+    // What erasing said anew is not erased again, however often it is asked.
+    let held = || async {
+        field.relay().settle().await.unwrap();
+        field.relay().reader().await.unwrap().counts(Some(&scope())).unwrap()
+    };
+    let before = held().await;
+    field.relay().office().run(erase).await.unwrap();
+    assert_eq!(held().await, before);
 }

@@ -8,6 +8,7 @@ mod export;
 mod generate;
 mod import_roster;
 mod inspect;
+mod listed;
 mod maintain;
 mod office;
 mod opened;

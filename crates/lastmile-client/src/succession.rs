@@ -55,9 +55,10 @@ pub(crate) fn succeed(
         from_ms: clock.now_ms(),
         issuer: Issuer::Predecessor(author),
         signature: [0; 64],
+        consent: None,
         ..before
     };
-    store.add_certificates(&[successor.signed(old, deployment)])?;
+    store.add_certificates(&[successor.succeeding(old, &key, deployment)])?;
     place.keep_key(&key)?;
     tracing::warn!(old = %author, new = %key.author(deployment), "the replica was restored or copied; going on as a new author");
     Ok(key)
@@ -87,8 +88,12 @@ mod tests {
                 until_ms: None,
                 issuer,
                 signature: [0; 64],
+                consent: None,
             };
-            certificate.signed(by, &deployment)
+            match issuer {
+                Issuer::Predecessor(_) => certificate.succeeding(by, of, &deployment),
+                _ => certificate.signed(by, &deployment),
+            }
         };
         let by_office = Issuer::Office(office.author(&deployment));
         let certificates = [

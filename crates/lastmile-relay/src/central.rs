@@ -54,6 +54,8 @@ pub(crate) struct Central {
     pub scrub_due: bool,
     /// Who is connected, to be told what has grown, or to be closed.
     pub live: Arc<Sessions>,
+    /// Scopes in which something arrived that could not be judged.
+    pub unjudged: BTreeSet<Scope>,
     /// What scopes hold, shared by all who ask.
     held: HashMap<Scope, Held>,
     clock: Clock,
@@ -80,6 +82,7 @@ impl Central {
             audit: None,
             scrub_due: false,
             live: Arc::new(Sessions::new(options.live)),
+            unjudged: BTreeSet::new(),
             held: HashMap::new(),
             clock: Arc::clone(&options.clock),
             chance: Arc::clone(&options.chance),

@@ -198,6 +198,7 @@ impl Central {
                     until_ms: kept.until_ms,
                     issuer: Issuer::Office(self.office),
                     signature: [0; 64],
+                    consent: None,
                 };
                 certificate.signed(&self.keys.office, &self.deployment)
             }

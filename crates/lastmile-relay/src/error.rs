@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use lastmile_model::Scope;
 use lastmile_store::StoreError;
 use lastmile_web::WebError;
 
@@ -34,6 +35,18 @@ pub enum RelayError {
     /// A key that belongs to the database is not there.
     #[error("{path}: is missing, and the database was made with it; put it back from where the keys are kept")]
     KeyMissing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What arrived in a scope could not be judged yet, so nobody is served of it.
+    #[error("what arrived in {scope} cannot be held against permissions yet; it is tried again with each request")]
+    Unjudged {
+        /// The scope.
+        scope: Scope,
+    },
+    /// The database of a deployment that began here is not there.
+    #[error("{path}: is missing, and a deployment began here with it; put it back, or restore a backup")]
+    DatabaseMissing {
         /// The file.
         path: PathBuf,
     },

@@ -223,6 +223,7 @@ fn failed(error: &RelayError) -> Code {
     tracing::error!(%error, "an exchange's question could not be answered");
     match error {
         RelayError::Stopping => Code::Busy,
+        RelayError::Unjudged { .. } => Code::CannotStore,
         _ => Code::Internal,
     }
 }

@@ -10,16 +10,21 @@ use lastmile_model::permissions::Permissions;
 use lastmile_model::{AuthorId, Catalogue};
 use lastmile_store::sqlite::{self, OpenOptions};
 use lastmile_store::{Reader, Store};
+use uuid::Uuid;
 
 use crate::RelayError;
 use crate::audit::Audit;
 use crate::central::Central;
 use crate::clock::{Chance, Clock, random, system_chance, system_clock};
-use crate::keys::Keys;
+use crate::keys::{Keys, write_secret};
 use crate::live::sessions::LiveOptions;
 
 /// The database's file.
 pub(crate) const DATABASE: &str = "relay.db";
+
+/// A file that stands beside a database with a deployment from its first start on. A folder with it and without the database has lost
+/// that one; keys alone may be what a first start left that was interrupted.
+const BEGUN: &str = "deployment.id";
 
 /// How a folder is opened.
 #[derive(Clone)]
@@ -80,13 +85,17 @@ impl RelayFolder {
     /// Opens a relay's folder; the first time makes the database, the keys and the deployment.
     ///
     /// # Errors
-    /// When the folder cannot be written, is open in another process, was written by a newer version, or lacks a key.
+    /// When the folder cannot be written, is open in another process, was written by a newer version, or lacks a key or its database.
     pub fn open_or_create(path: impl AsRef<Path>, options: &RelayOptions) -> Result<Self, RelayError> {
         let path = path.as_ref();
         make_folder(path)?;
         let storage = sqlite::open(&path.join(DATABASE), &OpenOptions::default(), &options.catalogue)?;
         let mut store = Store::new(storage, Arc::clone(&options.catalogue))?;
         let known = store.deployment()?;
+        let begun = path.join(BEGUN);
+        if known.is_none() && begun.exists() {
+            return Err(RelayError::DatabaseMissing { path: path.join(DATABASE) });
+        }
         let keys = Keys::load(path, known.as_ref(), &options.chance)?;
         if known.is_none() {
             let root = keys.root.as_ref().ok_or_else(|| RelayError::KeyMissing { path: path.join("root.key") })?;
@@ -109,11 +118,15 @@ impl RelayFolder {
                 until_ms: None,
                 issuer: Issuer::Root,
                 signature: [0; 64],
+                consent: None,
             };
             store.add_certificates(&[certificate.signed(root, &deployment)])?;
         }
         if store.epoch()? != Some(office) {
             store.set_epoch(office)?;
+        }
+        if !begun.exists() {
+            write_secret(&begun, &format!("{}\n", Uuid::from_bytes(deployment.id)))?;
         }
         let mut central = Central::new(store, keys, deployment, options)?;
         path.clone_into(&mut central.folder);

@@ -1,7 +1,7 @@
 //! The keys of a relay, each in a file of its own that only its owner reads.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use lastmile_log::{AuthorKey, Deployment, OfficeKey, fingerprint};
@@ -98,21 +98,5 @@ fn make(path: &Path, chance: &Chance) -> Result<[u8; 32], RelayError> {
 
 /// Writes a file that only its owner can read, whole or not at all.
 pub(crate) fn write_secret(path: &Path, text: &str) -> Result<(), RelayError> {
-    let beside = path.with_extension("new");
-    let write = || -> io::Result<()> {
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, path)?;
-        #[cfg(unix)]
-        if let Some(folder) = path.parent() {
-            fs::File::open(folder)?.sync_all()?;
-        }
-        Ok(())
-    };
-    write().map_err(|error| RelayError::file(path, error))
+    lastmile_web::write_secret(path, text).map_err(|error| RelayError::file(path, error))
 }

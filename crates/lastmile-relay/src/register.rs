@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use lastmile_log::Certificate;
-use lastmile_model::{AuthorId, ChainHash, Scope};
+use lastmile_model::{AuthorId, ChainHash, ChangeHash, Scope};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -74,6 +74,9 @@ pub enum Registered {
         record_type: String,
         /// The record.
         record: Uuid,
+        /// The office's own changes that the order names, by their hashes: the database that is put back may not hold them, and devices may.
+        #[serde(default)]
+        changes: Vec<String>,
     },
 }
 
@@ -169,8 +172,11 @@ impl Central {
                     Err(_) => Ok(()),
                 }
             }
-            Registered::Erased { scope, record_type, record, .. } => match scope.parse::<Scope>() {
-                Ok(scope) => self.erase_in(&scope, record_type, *record, ""),
+            Registered::Erased { scope, record_type, record, changes, .. } => match scope.parse::<Scope>() {
+                Ok(scope) => {
+                    let named = changes.iter().filter_map(|hash| hash.parse::<ChangeHash>().ok()).collect();
+                    self.erase_in(&scope, record_type, *record, named, "")
+                }
                 Err(_) => Ok(()),
             },
         }

@@ -27,7 +27,7 @@ use crate::clock::civil_date;
 /// The setting that keeps how far logs were judged, and when their last commits were receipted.
 const KEY: &str = "relay.rights";
 
-/// How long after the end of its time a device's work is still taken as made before, in milliseconds.
+/// How long after the end of its time, or of a right, a device's work is still taken as made before, in milliseconds.
 pub(crate) const LATE_MS: i64 = 35 * 86_400_000;
 
 /// How far a device's clock may be off without its work being judged by the wrong certificate, in milliseconds: as far as requests may.
@@ -44,7 +44,7 @@ pub(crate) enum Denial {
     Scope,
     /// It was made after its author's time was over, or before that began.
     Ended,
-    /// It came long after its author's time was over.
+    /// It came long after its author's time was over, or after what its author might do then was taken away.
     Late,
     /// It does not say which of the device's users acted.
     NoPerson,
@@ -293,7 +293,8 @@ struct Held {
 }
 
 impl Rights {
-    /// Judges one commit at the time it can have been made.
+    /// Judges one commit at the time it can have been made. Nobody can tell old work from work that says so: what was permitted then
+    /// must not have been taken away longer ago than late work may be.
     fn judge(
         &self,
         catalogue: &Catalogue,
@@ -301,40 +302,63 @@ impl Rights {
         time_ms: i64,
         commit: &ArrivedCommit<'_>,
     ) -> Option<Denial> {
-        let mut denial = Some(Denial::Scope);
-        for certificate in standing.at(time_ms) {
-            denial = self.judge_by(catalogue, standing, certificate, time_ms, commit);
-            if denial.is_none() {
-                break;
-            }
-        }
-        denial
-    }
-
-    fn judge_by(
-        &self,
-        catalogue: &Catalogue,
-        standing: &Standing<'_>,
-        certificate: &Certificate,
-        time_ms: i64,
-        commit: &ArrivedCommit<'_>,
-    ) -> Option<Denial> {
-        let scope = &commit.header.scope;
-        if !with_cities(&certificate.scopes).contains(scope) {
-            return Some(Denial::Scope);
-        }
-        if let Some(until) = certificate.until_ms {
-            if time_ms > until {
-                return Some(Denial::Ended);
-            }
-            if standing.now_ms.saturating_sub(until) > LATE_MS {
-                return Some(Denial::Late);
-            }
-        }
-        let roles = match self.roles(certificate, commit.header.acting, scope, civil_date(time_ms)) {
+        let roles = match self.judge_at(catalogue, standing, time_ms, commit) {
             Ok(roles) => roles,
             Err(denial) => return Some(denial),
         };
+        let since_ms = standing.now_ms.saturating_sub(LATE_MS);
+        if time_ms >= since_ms || planted!("late-for-ever") {
+            return None;
+        }
+        // Mostly nothing has changed, and what was read need not be read again.
+        let same = standing.at(since_ms).any(|later| self.roles_at(later, commit, since_ms).as_ref() == Ok(&roles));
+        (!same && self.judge_at(catalogue, standing, since_ms, commit).is_err()).then_some(Denial::Late)
+    }
+
+    /// The roles by which a commit is permitted at a time, or why it is not.
+    fn judge_at(
+        &self,
+        catalogue: &Catalogue,
+        standing: &Standing<'_>,
+        time_ms: i64,
+        commit: &ArrivedCommit<'_>,
+    ) -> Result<BTreeSet<Role>, Denial> {
+        let mut denial = Denial::Scope;
+        for certificate in standing.at(time_ms) {
+            let roles = self.roles_at(certificate, commit, time_ms);
+            match roles.and_then(|roles| self.judge_as(catalogue, &roles, commit).map(|()| roles)) {
+                Ok(roles) => return Ok(roles),
+                Err(other) => denial = other,
+            }
+        }
+        Err(denial)
+    }
+
+    /// The roles that a certificate gives a commit at a time.
+    fn roles_at(
+        &self,
+        certificate: &Certificate,
+        commit: &ArrivedCommit<'_>,
+        time_ms: i64,
+    ) -> Result<BTreeSet<Role>, Denial> {
+        let scope = &commit.header.scope;
+        if !with_cities(&certificate.scopes).contains(scope) {
+            return Err(Denial::Scope);
+        }
+        if certificate.until_ms.is_some_and(|until_ms| time_ms > until_ms) {
+            return Err(Denial::Ended);
+        }
+        self.roles(certificate, commit.header.acting, scope, civil_date(time_ms))
+    }
+
+    /// Whether roles may do all that a commit does.
+    fn judge_as(
+        &self,
+        catalogue: &Catalogue,
+        roles: &BTreeSet<Role>,
+        commit: &ArrivedCommit<'_>,
+    ) -> Result<(), Denial> {
+        let scope = &commit.header.scope;
         for (entry, change) in commit.changes() {
             // What this version cannot read is opaque, and what the office alone writes does not count from others: both without a verdict.
             let Some((_, record_type)) = catalogue.get(&entry.record_type).filter(|(_, known)| !known.office_only)
@@ -343,17 +367,17 @@ impl Rights {
             };
             let Some(change) = change else { continue };
             if record_type.scope_kind.is_some_and(|kind| kind != scope.kind()) {
-                return Some(Denial::Place(entry.record_type.clone()));
+                return Err(Denial::Place(entry.record_type.clone()));
             }
             let may = |operation: &Operation<'_>| {
                 roles.iter().any(|role| self.permissions.allows(*role, &entry.record_type, *operation))
             };
             if let Some(forbidden) = operations(record_type, &change).iter().find(|operation| !may(operation)) {
                 let word: String = forbidden.word().chars().take(40).collect();
-                return Some(Denial::Role { record_type: entry.record_type.clone(), operation: word });
+                return Err(Denial::Role { record_type: entry.record_type.clone(), operation: word });
             }
         }
-        None
+        Ok(())
     }
 }
 
@@ -370,8 +394,22 @@ fn extend(held: &mut Vec<Held>, seq: u64, chain: ChainHash, denial: Denial) {
 
 impl Central {
     /// Holds every commit that no view shows yet against certificates, grants and the table, and writes verdicts on what is not
-    /// permitted. To be called before the views follow.
+    /// permitted. To be called before the views follow. Where it fails, nobody is served of the scopes concerned until it succeeds.
     pub fn check_arrived(&mut self) -> Result<(), RelayError> {
+        let judged = self.judge_arrived();
+        if judged.is_err() {
+            let checked = |log: &Behind| self.rights.checked.get(&log.strand).copied().unwrap_or(0).max(log.viewed);
+            let behind = self.store.logs_behind();
+            self.unjudged.extend(behind.into_iter().filter(|log| checked(log) < log.head).map(|log| log.scope));
+        } else {
+            for scope in std::mem::take(&mut self.unjudged) {
+                self.live.grown(&scope);
+            }
+        }
+        judged
+    }
+
+    fn judge_arrived(&mut self) -> Result<(), RelayError> {
         let behind = self.store.logs_behind();
         if behind.is_empty() || planted!("no-permission") {
             return Ok(());
@@ -478,6 +516,9 @@ impl Central {
     pub fn access_now(&self, author: AuthorId, scope: &Scope) -> Result<Option<Access>, RelayError> {
         if planted!("live-checked-once") {
             return Ok(Some(Access::Full));
+        }
+        if self.unjudged.contains(scope) && !planted!("served-unjudged") {
+            return Err(RelayError::Unjudged { scope: scope.clone() });
         }
         self.access(author, scope, self.now_ms())
     }

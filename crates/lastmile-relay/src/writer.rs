@@ -165,7 +165,7 @@ impl Writing {
         let (uploads, stopping) = self.gather(first);
         if !uploads.is_empty() {
             self.take(uploads);
-            // Before anybody is served what arrived. Where it fails it is tried again before the views follow.
+            // Before anybody is served what arrived. Where it fails it is tried again before the views follow, and nobody is.
             if let Err(error) = self.central.check_arrived() {
                 tracing::error!(%error, "what arrived cannot be held against permissions yet");
             }
@@ -465,6 +465,7 @@ mod tests {
             until_ms: None,
             issuer: Issuer::Office(central.office),
             signature: [0; 64],
+            consent: None,
         };
         central.certify(&certificate.signed(&central.keys.office, &central.deployment)).unwrap();
         let own = tempfile::TempDir::new().unwrap();

@@ -94,7 +94,8 @@ impl Store {
         Ok(())
     }
 
-    /// The changes of a record in a scope that office authors wrote: an erasure must name them.
+    /// The changes of a record in a scope that office authors wrote and that have their bytes, with the extensions of their commits: an
+    /// erasure must name them.
     ///
     /// # Errors
     /// When the catalogue has no such type, or the storage fails.
@@ -103,13 +104,13 @@ impl Store {
         scope: &Scope,
         type_name: &str,
         record: RecordId,
-    ) -> Result<Vec<ChangeHash>, StoreError> {
+    ) -> Result<Vec<(ChangeHash, Vec<u8>)>, StoreError> {
         let Some(no) = self.index.scope_no(scope) else { return Ok(Vec::new()) };
         let (type_no, _) =
             self.catalogue.get(type_name).ok_or_else(|| StoreError::NoType { name: type_name.to_owned() })?;
         let held = self.load_record(no, type_no, record)?;
         let of_office = held.iter().filter(|held| held.body().is_some() && self.index.is_office(held.author));
-        Ok(of_office.map(|held| held.entry().header.hash).collect())
+        Ok(of_office.map(|held| (held.entry().header.hash, held.header().extension.clone())).collect())
     }
 
     /// Leaves nothing of what was erased in the storage's files; `false` while a reader holds an older state.

@@ -66,6 +66,14 @@ impl Store {
         self.apply_verdicts()
     }
 
+    /// Settles every record of what came from authors who turn out to go on for one that was revoked.
+    pub(crate) fn apply_successions(&mut self) -> Result<(), StoreError> {
+        let follows = |(scope, author): &&(u32, AuthorId)| self.verdicts.follows_revoked(self.trust(), *scope, *author);
+        let logs = self.index.by_author.keys().filter(follows);
+        let all: Vec<_> = logs.map(|&(scope, author)| (scope, author, 0, u64::MAX)).collect();
+        self.settle_commits(all)
+    }
+
     /// Settles the records of commits in these ranges, as far as the views show them.
     fn settle_commits(&mut self, ranges: Vec<(u32, AuthorId, u64, u64)>) -> Result<(), StoreError> {
         for (scope, author, from, to) in ranges {

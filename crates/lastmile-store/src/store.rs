@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lastmile_log::{Certificate, Deployment, Standing, Trust, Vector};
+use lastmile_log::{Certificate, Deployment, Issuer, Standing, Trust, Vector};
 use lastmile_model::{AuthorId, Catalogue, Scope, planted};
 
 use crate::StoreError;
@@ -184,7 +184,7 @@ impl Store {
     /// Keeps certificates inside a transaction: those that count and, where wanted, those that wait for their issuer's. Any others
     /// that wait are known until this handle is closed, and kept once they count.
     pub(crate) fn keep_grounded(&mut self, certificates: &[Certificate], waiting: bool) -> Result<(), StoreError> {
-        let mut raised = BTreeSet::new();
+        let (mut raised, mut succeeds) = (BTreeSet::new(), false);
         for certificate in certificates {
             let Some(trust) = &mut self.index.trust else { return Ok(()) };
             let deployment = *trust.deployment();
@@ -194,13 +194,15 @@ impl Store {
                 raised.insert(certificate.author(&deployment));
             }
             let this = standing == Standing::Certified || (waiting && standing == Standing::Waiting);
+            succeeds |= counting.iter().any(|kept| matches!(kept.issuer, Issuer::Predecessor(_)));
             for kept in counting.iter().chain(Some(certificate).filter(|_| this)) {
                 let bytes = kept.encode();
                 self.storage.put_certificate(kept.author(&deployment), &bytes)?;
                 self.index.note_stored(bytes);
             }
         }
-        self.apply_office(&raised)
+        self.apply_office(&raised)?;
+        if succeeds { self.apply_successions() } else { Ok(()) }
     }
 
     /// Who may sign what; `None` before a deployment is set.

@@ -125,7 +125,7 @@ impl Verdicts {
     }
 
     /// Whether the author goes on for one that was revoked.
-    fn follows_revoked(&self, trust: Option<&Trust>, scope: u32, author: AuthorId) -> bool {
+    pub fn follows_revoked(&self, trust: Option<&Trust>, scope: u32, author: AuthorId) -> bool {
         let Some(trust) = trust.filter(|_| !self.revoked.is_empty() && !planted!("successor-goes-free")) else {
             return false;
         };

@@ -30,6 +30,7 @@ mod limits;
 mod pace;
 mod progress;
 mod refusal;
+mod secret;
 mod server;
 pub mod tls;
 pub mod websocket;
@@ -40,6 +41,7 @@ pub use connections::{Connections, Load, Refused, Slot};
 pub use error::WebError;
 pub use forwarded::{ForwardedBy, Origin, origin};
 pub use limits::Limits;
+pub use secret::write_secret;
 pub use server::{Handshake, Plain, Server};
 
 /// Whether this deliberate fault is on: for the proofs that notice it, and `false` in every build but theirs.

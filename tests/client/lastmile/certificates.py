@@ -23,6 +23,7 @@ class Certificate:
     until: int | None
     issuer: tuple[int, bytes]
     signature: bytes
+    consent: bytes = b""
 
     def _fields(self) -> bytes:
         until = b"\0" if self.until is None else b"\x01" + ivarint(self.until)
@@ -33,10 +34,14 @@ class Certificate:
         )  # fmt: skip
 
     def encode(self) -> bytes:
-        return self._fields() + self.signature
+        return self._fields() + self.signature + self.consent
 
     def message(self, deployment: bytes) -> bytes:
         return b"lastmile certificate\0" + deployment + self._fields()
+
+    def agreed(self, deployment: bytes) -> bytes:
+        """What a successor's own key signs."""
+        return b"lastmile succession\0" + deployment + self._fields()
 
     @staticmethod
     def read(data: bytes) -> Certificate:
@@ -64,9 +69,10 @@ def _read(reader: Reader) -> Certificate:
     issuer = reader.u8()
     check(issuer <= PREDECESSOR, "unknown issuer")
     who = b"" if issuer == ROOT else reader.raw(16)
-    return Certificate(
-        public, device, tuple(persons), tuple(roles), tuple(scopes), begins, until, (issuer, who), reader.raw(64)
-    )
+    signature = reader.raw(64)
+    consent = reader.raw(64) if issuer == PREDECESSOR else b""
+    terms = tuple(persons), tuple(roles), tuple(scopes)
+    return Certificate(public, device, *terms, begins, until, (issuer, who), signature, consent)
 
 
 class Trust:
@@ -105,6 +111,9 @@ class Trust:
             authors = self.devices
         message = certificate.message(self.deployment)
         if not any(verify(key, message, certificate.signature) for key in keys):
+            return False
+        agreed = certificate.agreed(self.deployment)
+        if kind == PREDECESSOR and not verify(certificate.public, agreed, certificate.consent):
             return False
         authors.setdefault(certificate.author(self.deployment), []).append(certificate)
         return True

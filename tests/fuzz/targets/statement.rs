@@ -69,6 +69,7 @@ fn certificate() -> Certificate {
         until_ms: Some(1_795_536_000_000),
         issuer: Issuer::Office(author(1)),
         signature: [0; 64],
+        consent: None,
     }
 }
 
@@ -116,7 +117,11 @@ pub fn mutate(data: &[u8], rng: &mut Random) -> Vec<u8> {
                 5 => certificate.until_ms = rng.random_bool(0.7).then(|| signed_number(rng)),
                 _ => certificate.issuer = *[Issuer::Root, Issuer::Predecessor(author(3))].choose(rng).unwrap(),
             }
-            written(0, |out| out.raw(&certificate.signed(&key(1), &deployment()).encode()))
+            let certificate = match certificate.issuer {
+                Issuer::Predecessor(_) => certificate.succeeding(&key(1), &key(2), &deployment()),
+                _ => certificate.signed(&key(1), &deployment()),
+            };
+            written(0, |out| out.raw(&certificate.encode()))
         }
         1 => written(1, |out| Seal::sign(&key(2), &deployment(), &scope(), number(rng), chain).write(out)),
         2 => {

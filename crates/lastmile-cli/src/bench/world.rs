@@ -158,6 +158,7 @@ fn certificate(of: &AuthorKey, issuer: Issuer, role: &str, scopes: Vec<Scope>) -
         until_ms: None,
         issuer,
         signature: [0; 64],
+        consent: None,
     }
 }
 

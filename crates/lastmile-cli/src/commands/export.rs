@@ -9,7 +9,8 @@ use lastmile_model::{Field, FieldKind, Merge, names};
 use lastmile_store::storage::Cell;
 use serde_json::{Map, Value as Json, json};
 
-use super::device::{known_type, query_of};
+use super::device::known_type;
+use super::listed::query_of;
 use super::opened::{find_record, folder, reader, store_error};
 use super::shown::{cell_json, cell_text, instant, label, record_json};
 use super::written::{Sheet, write_whole, writing};

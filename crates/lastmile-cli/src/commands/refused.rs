@@ -18,6 +18,9 @@ pub(super) fn relay_error(error: RelayError, language: Language) -> CliError {
         RelayError::File { path, source } => return file_error(&path, source),
         RelayError::BadKey { ref path } => of_file(key!("relay.bad_key"), path).cure(key!("relay.cure.key")),
         RelayError::KeyMissing { ref path } => of_file(key!("relay.key_missing"), path).cure(key!("relay.cure.key")),
+        RelayError::DatabaseMissing { ref path } => {
+            of_file(key!("relay.database_missing"), path).cure(key!("relay.cure.database"))
+        }
         RelayError::OtherKey { ref path } => of_file(key!("relay.other_key"), path).cure(key!("relay.cure.key")),
         RelayError::Chain { ref path, line } => of_file(key!("relay.chain"), path).with("line", line),
         RelayError::RegisterShort { ref path, lines } => {

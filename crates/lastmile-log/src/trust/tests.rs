@@ -26,6 +26,7 @@ fn blank(of: u8, issuer: Issuer) -> Certificate {
         until_ms: None,
         issuer,
         signature: [0; 64],
+        consent: None,
     }
 }
 
@@ -38,7 +39,7 @@ fn by_office(of: u8, office: u8) -> Certificate {
 }
 
 fn by_predecessor(of: u8, before: u8) -> Certificate {
-    blank(of, Issuer::Predecessor(author(before))).signed(&key(before), &deployment())
+    blank(of, Issuer::Predecessor(author(before))).succeeding(&key(before), &key(of), &deployment())
 }
 
 /// What one can ask of a trust, for comparison.
@@ -71,7 +72,7 @@ fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
 fn the_order_of_arrival_does_not_matter() {
     let mut wider = blank(6, Issuer::Predecessor(author(3)));
     wider.roles.push("secretary".to_owned());
-    let wider = wider.signed(&key(3), &deployment());
+    let wider = wider.succeeding(&key(3), &key(6), &deployment());
     let set = [by_root(2), by_office(3, 2), by_predecessor(4, 3), by_predecessor(5, 4), wider, by_predecessor(3, 5)];
     let mut first = None;
     for order in permutations(&set) {
@@ -121,6 +122,26 @@ fn nobody_but_root_and_office_makes_devices() {
     let other = Deployment { id: [8; 16], root: key(1).public() };
     let elsewhere = blank(6, Issuer::Root).signed(&key(1), &other);
     assert_eq!(trust.add(elsewhere), Standing::Refused, "certificates are of one deployment");
+}
+
+#[test]
+fn nobody_becomes_a_successor_unasked() {
+    let mut trust = Trust::new(deployment());
+    trust.add(by_root(2));
+    trust.add(by_office(3, 2));
+    trust.add(by_office(4, 2));
+    let claim = || blank(4, Issuer::Predecessor(author(3)));
+    assert_eq!(trust.add(claim().signed(&key(3), &deployment())), Standing::Refused, "the new key did not sign");
+    assert_eq!(trust.add(claim().succeeding(&key(3), &key(3), &deployment())), Standing::Refused, "another key did");
+    let mut copied = claim().succeeding(&key(3), &key(4), &deployment());
+    copied.device = "another".to_owned();
+    let consent = copied.consent;
+    let copied = Certificate { consent, ..copied.signed(&key(3), &deployment()) };
+    assert_eq!(trust.add(copied), Standing::Refused, "it agreed to something else");
+    let mut more = by_office(5, 2);
+    more.consent = Some([0; 64]);
+    assert_eq!(trust.add(more), Standing::Refused, "nobody else agrees to anything");
+    assert_eq!(trust.add(claim().succeeding(&key(3), &key(4), &deployment())), Standing::Certified);
 }
 
 #[test]

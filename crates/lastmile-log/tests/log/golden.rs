@@ -253,6 +253,7 @@ fn certificates() {
         until_ms: Some(1_800_000_000_000),
         issuer,
         signature: [0; 64],
+        consent: None,
     };
     let (office, device) = (key(3).author(&deployment()), key(2).author(&deployment()));
     let cases = [
@@ -261,7 +262,10 @@ fn certificates() {
         ("successor", certificate(4, Issuer::Predecessor(device)), 2, [&[2], &device.0[..]].concat()),
     ];
     for (name, certificate, issuer, tail) in cases {
-        let certificate = certificate.signed(&key(issuer), &deployment());
+        let certificate = match certificate.issuer {
+            Issuer::Predecessor(_) => certificate.succeeding(&key(issuer), &key(4), &deployment()),
+            _ => certificate.signed(&key(issuer), &deployment()),
+        };
         let body = [
             &[1, 1][..],
             &certificate.public,
@@ -283,7 +287,13 @@ fn certificates() {
         golden(&format!("certificate-{name}-signed.hex"), &signed);
         assert!(lastmile_log::verify(&key(issuer).public(), &signed, &certificate.signature));
         golden(&format!("certificate-{name}.hex"), &certificate.encode());
-        assert_eq!(certificate.encode(), [&body[..], &certificate.signature].concat());
+        let own = certificate.consent.map(|own| own.to_vec()).unwrap_or_default();
+        if name == "successor" {
+            let agreed = [b"lastmile succession\0deployment no. 1", body.as_slice()].concat();
+            golden("certificate-successor-agreed.hex", &agreed);
+            assert!(lastmile_log::verify(&certificate.public, &agreed, &own.clone().try_into().unwrap()));
+        }
+        assert_eq!(certificate.encode(), [&body[..], &certificate.signature, &own].concat());
         assert_eq!(Certificate::decode(&read(&format!("certificate-{name}.hex"))), Ok(certificate));
     }
 }

@@ -5,7 +5,7 @@ use lastmile_log::{
     AuthorKey, Certificate, Commit, Deployment, Issuer, MAX_RAW, PackError, Receipt, Seal, UnpackedBatch, Vector, pack,
     unpack,
 };
-use lastmile_model::{ChainHash, Scope};
+use lastmile_model::{AuthorId, ChainHash, Scope};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -181,26 +181,29 @@ fn every_flipped_bit_of_a_signature_is_seen() {
         assert!(!receipt.is_ok_and(|receipt| whole(reader) && receipt.verify(&public, &deployment)));
     }
 
-    let certificate = Certificate {
-        public: AuthorKey::from_seed(&[3; 32]).public(),
+    let own = AuthorKey::from_seed(&[3; 32]);
+    let blank = |issuer| Certificate {
+        public: own.public(),
         device: "平板 3".to_owned(),
         persons: vec![uuid::Uuid::from_bytes([4; 16]), uuid::Uuid::from_bytes([5; 16])],
         roles: vec!["worker".to_owned()],
-        scopes: vec![scope],
+        scopes: vec![scope.clone()],
         from_ms: 1_764_000_000_000,
         until_ms: Some(1_800_000_000_000),
-        issuer: Issuer::Root,
+        issuer,
         signature: [0; 64],
+        consent: None,
+    };
+    let successor = blank(Issuer::Predecessor(AuthorId([6; 16]))).succeeding(&key, &own, &deployment);
+    for bytes in [blank(Issuer::Root).signed(&key, &deployment).encode(), successor.encode()] {
+        for bent in flips(&bytes) {
+            assert!(!Certificate::decode(&bent).is_ok_and(|certificate| certificate.verify(&public, &deployment)));
+        }
+        for length in 0..bytes.len() {
+            assert!(Certificate::decode(&bytes[..length]).is_err());
+        }
+        assert!(Certificate::decode(&[&bytes[..], b"x"].concat()).is_err());
     }
-    .signed(&key, &deployment);
-    let bytes = certificate.encode();
-    for bent in flips(&bytes) {
-        assert!(!Certificate::decode(&bent).is_ok_and(|certificate| certificate.verify(&public, &deployment)));
-    }
-    for length in 0..bytes.len() {
-        assert!(Certificate::decode(&bytes[..length]).is_err());
-    }
-    assert!(Certificate::decode(&[&bytes[..], b"x"].concat()).is_err());
 }
 
 #[test]

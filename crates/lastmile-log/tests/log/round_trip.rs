@@ -131,7 +131,7 @@ proptest! {
 
     #[test]
     fn certificates_come_back(
-        public in any::<[u8; 32]>(),
+        own in any::<[u8; 32]>(),
         device in ".{0,40}",
         persons in vec(any::<[u8; 16]>(), 0..4),
         roles in vec("[a-z]{1,10}", 0..4),
@@ -147,9 +147,15 @@ proptest! {
         let key = lastmile_log::AuthorKey::from_seed(&[1; 32]);
         let deployment = lastmile_log::Deployment { id: [2; 16], root: key.public() };
         let persons = persons.into_iter().map(Uuid::from_bytes).collect();
-        let signature = [0; 64];
-        let certificate = Certificate { public, device, persons, roles, scopes, from_ms, until_ms, issuer, signature }
-            .signed(&key, &deployment);
+        let own = lastmile_log::AuthorKey::from_seed(&own);
+        let blank = Certificate {
+            public: own.public(), device, persons, roles, scopes, from_ms, until_ms, issuer,
+            signature: [0; 64], consent: None,
+        };
+        let certificate = match issuer {
+            Issuer::Predecessor(_) => blank.succeeding(&key, &own, &deployment),
+            _ => blank.signed(&key, &deployment),
+        };
         prop_assert_eq!(certificate.check(), Ok(()));
         prop_assert!(certificate.verify(&key.public(), &deployment));
         prop_assert_eq!(Certificate::decode(&certificate.encode()).unwrap(), certificate);

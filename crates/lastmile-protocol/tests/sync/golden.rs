@@ -62,6 +62,7 @@ impl Golden {
             until_ms: None,
             issuer: Issuer::Root,
             signature: [0; 64],
+            consent: None,
         };
         let device = Certificate {
             public: self.device.public(),

@@ -56,6 +56,7 @@ impl World {
             until_ms: None,
             issuer: if office { Issuer::Root } else { Issuer::Office(self.office()) },
             signature: [0; 64],
+            consent: None,
         };
         certificate.signed(if office { &self.root } else { &self.office }, &self.deployment)
     }

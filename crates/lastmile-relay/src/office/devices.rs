@@ -91,6 +91,7 @@ impl Central {
                 until_ms: to.until_ms.unwrap_or(before.until_ms),
                 issuer: Issuer::Office(self.office),
                 signature: [0; 64],
+                consent: None,
                 public: before.public,
             };
             let certificate = certificate.signed(&self.keys.office, &self.deployment);

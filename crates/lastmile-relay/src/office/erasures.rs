@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use lastmile_crdt::Edit;
-use lastmile_model::{RecordId, RecordType, Scope, Value, derive, keys};
+use lastmile_model::{ChangeHash, RecordId, RecordType, Scope, Value, derive, keys};
 use lastmile_store::query::{Query, Test};
 use lastmile_store::storage::Cell;
 use lastmile_store::{Erasure, FullRecord};
@@ -50,18 +50,20 @@ impl Central {
             return Err(OfficeError::NotFound { what: record_type, id }.into());
         }
         let at_ms = self.now_ms();
-        let registered: Vec<Registered> = parts
-            .iter()
-            .map(|(scope, record_type, record)| Registered::Erased {
+        let mut registered: Vec<Registered> = Vec::with_capacity(parts.len());
+        for (scope, record_type, record) in &parts {
+            let named = self.to_name(scope, record_type, *record)?;
+            registered.push(Registered::Erased {
                 at_ms,
                 scope: scope.to_string(),
                 record_type: record_type.clone(),
                 record: record.0,
-            })
-            .collect();
+                changes: named.iter().map(ToString::to_string).collect(),
+            });
+        }
         self.register(&registered)?;
         for (scope, record_type, record) in &parts {
-            self.erase_in(scope, record_type, record.0, reason)?;
+            self.erase_in(scope, record_type, record.0, BTreeSet::new(), reason)?;
         }
         self.note_register()?;
         tracing::info!(parts = parts.len(), "a record was erased");
@@ -81,12 +83,27 @@ impl Central {
         Ok(rows.into_iter().filter_map(|row| Some((scopes.get(&row.scope)?.clone(), row.id))).collect())
     }
 
-    /// Erases a record in one scope and writes the order for everybody who holds it. Repeating it is harmless.
+    /// The office's changes of a record that an order names: all but what erasing said anew.
+    fn to_name(
+        &mut self,
+        scope: &Scope,
+        record_type: &str,
+        record: RecordId,
+    ) -> Result<BTreeSet<ChangeHash>, RelayError> {
+        let by_erasing =
+            |note: &[u8]| serde_json::from_slice::<serde_json::Value>(note).is_ok_and(|note| note["office"] == "erase");
+        let changes = self.store.office_changes(scope, record_type, record)?;
+        Ok(changes.into_iter().filter(|(_, note)| !by_erasing(note)).map(|(hash, _)| hash).collect())
+    }
+
+    /// Erases a record in one scope and writes the order for everybody who holds it, or names more in the order that stands there:
+    /// changes of the office's named here, and those that came since. Repeating it is harmless.
     pub(crate) fn erase_in(
         &mut self,
         scope: &Scope,
         record_type: &str,
         record: Uuid,
+        named: BTreeSet<ChangeHash>,
         reason: &str,
     ) -> Result<(), RelayError> {
         self.hold(scope)?;
@@ -98,29 +115,38 @@ impl Central {
             Err(lastmile_store::StoreError::NoRecord { .. }) => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        // What an interrupted erasure said anew already is not named a second time.
         let order = derive::record_id("erasure", &[&Value::Bytes(id.as_bytes().to_vec())])
             .ok_or_else(|| OfficeError::Failed { text: "the order's id cannot be derived".to_owned() })?;
         let type_no = self.reader.type_no("erasure")?;
         let held = self.store.hold_scope(scope)?;
-        if self.reader.heads(type_no, order)?.iter().any(|(of, _)| *of == held) {
-            return Ok(());
+        let stands = self.reader.heads(type_no, order)?.iter().any(|(of, _)| *of == held);
+        let mut changes = named;
+        changes.extend(self.to_name(scope, record_type, id)?);
+        let mut edits = Vec::new();
+        if stands {
+            let before = self.reader.record("erasure", order, Some(scope))?;
+            let before: BTreeSet<&String> = before.sets.get("changes").into_iter().flatten().collect();
+            changes.retain(|hash| !before.contains(&hash.to_string()));
+            if changes.is_empty() {
+                return Ok(());
+            }
+        } else {
+            edits.extend([
+                Edit::set("record", Value::Bytes(id.as_bytes().to_vec())),
+                Edit::set("record_type", record_type),
+                Edit::set("since", Value::Timestamp(self.now_ms())),
+            ]);
+            if !reason.is_empty() {
+                edits.push(Edit::set("reason", reason));
+            }
         }
-        let changes = self.store.office_changes(scope, record_type, id)?;
-        let mut edits = vec![
-            Edit::set("record", Value::Bytes(id.as_bytes().to_vec())),
-            Edit::set("record_type", record_type),
-            Edit::set("since", Value::Timestamp(self.now_ms())),
-        ];
-        if !reason.is_empty() {
-            edits.push(Edit::set("reason", reason));
-        }
+        let changes: Vec<ChangeHash> = changes.into_iter().collect();
         let mut named = changes.iter().map(|hash| Edit::set(keys::element("changes", &hash.to_string()), true));
         edits.extend(named.by_ref().take(NAMED));
         let note = note_of("erase", reason);
         // Orders stand in a log of their own, which goes before all others: they are there before the stubs that they make.
         let mut orders = Vec::new();
-        let first = self.edit("erasure", order, true, edits)?;
+        let first = self.edit("erasure", order, !stands, edits)?;
         orders.push(self.commit(scope, &note, vec![first]));
         loop {
             let rest: Vec<Edit> = named.by_ref().take(NAMED).collect();
@@ -135,7 +161,7 @@ impl Central {
             let edit = self.edit(record_type, id, false, kept)?;
             anew.push(self.commit(scope, &note, vec![edit]));
         }
-        let erasure = Erasure { record: id, changes: changes.clone() };
+        let erasure = Erasure { record: id, changes };
         let scrubbed =
             self.store.publish_erasing(scope, &[erasure], &[(&self.keys.orders, orders), (&self.keys.office, anew)])?;
         self.scrub_due |= !scrubbed.clean;

@@ -74,6 +74,13 @@ fn keys_are_private_and_needed() {
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap().trim().len(), 64);
     }
+    // Keys alone may be what an interrupted first start left; a deployment without its database is not begun anew.
+    let database = folder.path().join("relay.db");
+    let kept = std::fs::read(&database).unwrap();
+    std::fs::remove_file(&database).unwrap();
+    let opened = RelayFolder::open_or_create(folder.path(), &options());
+    assert!(matches!(opened, Err(RelayError::DatabaseMissing { path }) if path == database));
+    std::fs::write(&database, kept).unwrap();
     // The root may be kept elsewhere; the key of sealed values may not go missing unnoticed.
     std::fs::remove_file(folder.path().join("root.key")).unwrap();
     drop(RelayFolder::open_or_create(folder.path(), &options()).unwrap());

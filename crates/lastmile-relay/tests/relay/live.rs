@@ -103,15 +103,15 @@ impl Raw {
 }
 
 /// A device on a live connection.
-struct Live {
+pub struct Live {
     raw: Raw,
     session: Session,
-    device: Device,
+    pub device: Device,
 }
 
 impl Live {
     /// Signs in and exchanges everything.
-    async fn start(relay: &RunningRelay, device: Device) -> Self {
+    pub async fn start(relay: &RunningRelay, device: Device) -> Self {
         Self::on(Raw::connect(relay).await, device, 4 << 20).await
     }
 
@@ -163,7 +163,7 @@ impl Live {
     }
 
     /// Goes on for a while; the errors that were told. Nothing may be served.
-    async fn errors_for_a_while(&mut self) -> Vec<Code> {
+    pub async fn errors_for_a_while(&mut self) -> Vec<Code> {
         let mut reader = FrameReader::new(limits::MAX_FRAME);
         let mut codes = Vec::new();
         while let Ok(Ok(bytes)) = timeout(Duration::from_millis(500), self.raw.next()).await {

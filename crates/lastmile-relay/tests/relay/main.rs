@@ -9,3 +9,4 @@ mod office;
 mod permission;
 mod rights;
 mod sync;
+mod twin;

@@ -8,6 +8,7 @@ use lastmile_crdt::Edit;
 use lastmile_log::{AuthorKey, Certificate, Issuer};
 use lastmile_model::roles::Role;
 use lastmile_model::{RecordId, Scope, derive};
+use lastmile_protocol::Code;
 use lastmile_relay::{
     DeviceView, InviteOrder, OddView, OfficeAnswer, OfficeCommand, OfficeError, OfficeHandle, Relay, RelayError,
     RelayFolder, RelayOptions, RunningRelay, StatusView, check_audit, read_audit,
@@ -218,6 +219,48 @@ async fn what_was_made_before_the_end_of_its_time_counts_for_five_weeks() {
     relay.stop().await.unwrap();
 }
 
+/// What a device made before it was moved counts, but not for ever: nobody can tell it from what says that it is old.
+#[tokio::test(flavor = "multi_thread")]
+async fn work_of_a_former_place_counts_for_five_weeks() {
+    const DAY_MS: i64 = 86_400_000;
+    let world = World::new();
+    let relay = world.start().await;
+    let office = relay.office();
+    let (soon, late) = (worker(&relay, COMMUNITY).await, worker(&relay, COMMUNITY).await);
+    let stays = worker(&relay, COMMUNITY).await;
+    let (soon, late, stays) = apart(move || {
+        let mut all = [soon, late, stays];
+        all.iter_mut().for_each(|device| device.save(vec![activity(fresh_id(), "清洁日", 1)]));
+        all.into()
+    })
+    .await;
+    world.at(NOW + DAY_MS);
+    for device in [&soon, &late] {
+        let moved = OfficeCommand::Reassign {
+            author: device.author.to_string(),
+            persons: None,
+            roles: None,
+            scopes: Some(vec![OTHER_COMMUNITY.to_owned()]),
+            until_ms: None,
+        };
+        office.run(moved).await.unwrap();
+    }
+    for (mut device, days, expected) in
+        [(soon, 34, vec![]), (late, 37, vec![(1, "late".to_owned())]), (stays, 300, vec![])]
+    {
+        world.at(NOW + days * DAY_MS);
+        let device = apart(move || {
+            device.now_ms = NOW + days * DAY_MS;
+            let _ = device.sync();
+            assert_eq!(device.unsent(), 0);
+            device
+        })
+        .await;
+        assert_eq!(held_back(&office, &device).await, expected, "after {days} days");
+    }
+    relay.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_several_people_each_does_what_was_granted_to_each() {
     let world = World::new();
@@ -314,7 +357,7 @@ async fn a_revoked_device_brings_what_it_holds_and_is_given_nothing() {
         let mine =
             lost.store.trust().unwrap().certificates(lost.author).find(|one| !one.scopes.is_empty()).unwrap().clone();
         let certificate = Certificate { public: successor.public(), issuer: Issuer::Predecessor(lost.author), ..mine };
-        let certificate = certificate.signed(&lost.key, &lost.deployment);
+        let certificate = certificate.succeeding(&lost.key, &successor, &lost.deployment);
         let mut chain = lost.store.trust().unwrap().chain_of(lost.author);
         chain.push(certificate);
         let mut heir = beside(&lost, successor, &chain);
@@ -375,7 +418,7 @@ async fn a_lost_phone_is_replaced_with_one_invite() {
         error_in(&crate::device::post(addr, "/v1/enrol", &body))
     })
     .await;
-    assert_eq!(refused, Some(lastmile_protocol::Code::BadToken));
+    assert_eq!(refused, Some(Code::BadToken));
     let new = invited(&relay, order()).await;
     let all = devices(&office).await;
     let revoked = |author: &str| all.iter().find(|device| device.author == author).unwrap().revoked;
@@ -610,7 +653,7 @@ async fn a_successor_has_no_more_than_its_predecessor_has_by_now() {
         let before = device.store.trust().unwrap().certificate(device.author).unwrap().clone();
         let certificate = Certificate { public: key.public(), issuer: Issuer::Predecessor(device.author), ..before };
         let mut chain = device.store.trust().unwrap().chain_of(device.author);
-        chain.push(certificate.signed(&device.key, &device.deployment));
+        chain.push(certificate.succeeding(&device.key, &key, &device.deployment));
         let mut heir = beside(&device, key, &chain);
         heir.now_ms = NOW + 3_600_000;
         heir.introduces = true;
@@ -628,4 +671,39 @@ async fn a_successor_has_no_more_than_its_predecessor_has_by_now() {
     .await;
     assert_eq!(held_back(&office, &heir).await, [(1, "scope".to_owned())]);
     relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_judged_is_served_to_nobody() {
+    let world = World::new();
+    let failing = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (fails, chance) = (Arc::clone(&failing), RelayOptions::default().chance);
+    let options = RelayOptions {
+        chance: Arc::new(move |bytes| !fails.load(Ordering::SeqCst) && chance(bytes)),
+        ..world.options()
+    };
+    let folder = RelayFolder::open_or_create(world.path(), &options).unwrap();
+    let relay = Relay::start(folder, "127.0.0.1:0".parse().unwrap(), Limits::default()).await.unwrap();
+    let order = |until_ms| InviteOrder { until_ms, ..InviteOrder::new(vec![community(COMMUNITY)], relay.url()) };
+    let (mut ended, mut other) = (invited(&relay, order(Some(NOW - 1))).await, invited(&relay, order(None)).await);
+    let id = fresh_id();
+    // No verdict can be written.
+    failing.store(true, Ordering::SeqCst);
+    let mut other = apart(move || {
+        ended.save(vec![activity(id, "过期", 1)]);
+        assert_eq!((ended.sync(), ended.unsent()), (None, 0), "it is safe and receipted");
+        assert_eq!(other.sync(), Some(Code::CannotStore));
+        assert_eq!(other.state("activity", id), None);
+        other
+    })
+    .await;
+    failing.store(false, Ordering::SeqCst);
+    relay.settle().await.unwrap();
+    apart(move || {
+        assert_eq!(other.sync(), None);
+        assert_eq!(other.state("activity", id), None);
+        let counts = other.store.reader().unwrap().counts(Some(&community(COMMUNITY))).unwrap();
+        assert_eq!(counts.quarantined, 1, "it came with its verdict");
+    })
+    .await;
 }

@@ -107,6 +107,7 @@ impl World {
             until_ms: None,
             issuer,
             signature: [0; 64],
+            consent: None,
         };
         let signer = if issuer == Issuer::Root { &self.root } else { &self.office_key };
         certificate.signed(signer, &self.deployment)

@@ -109,6 +109,7 @@ fn certificate_by_root(by: u8) -> Certificate {
         until_ms: None,
         issuer: Issuer::Root,
         signature: [0; 64],
+        consent: None,
     };
     certificate.signed(&key(0), &deployment())
 }

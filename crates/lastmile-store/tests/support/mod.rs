@@ -44,6 +44,7 @@ fn certificate(of: &AuthorKey, issuer: Issuer) -> Certificate {
         until_ms: None,
         issuer,
         signature: [0; 64],
+        consent: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A private certificate authority of one relay: made at its first start, known to devices by the hash of its key.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
@@ -14,6 +14,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::der::facts;
 use super::{Identity, TlsError, pem};
+use crate::secret::write_secret;
 
 /// The file of the authority's key.
 const KEY: &str = "ca.key";
@@ -61,7 +62,8 @@ impl Authority {
             None if path.exists() => return Err(TlsError::AuthorityKeyMissing { path: key_path }),
             None => {
                 let key = KeyPair::generate().map_err(TlsError::making)?;
-                keep(&key_path, &pem::encode("PRIVATE KEY", &key.serialize_der()))?;
+                write_secret(&key_path, &pem::encode("PRIVATE KEY", &key.serialize_der()))
+                    .map_err(TlsError::file(&key_path))?;
                 key
             }
         };
@@ -76,7 +78,7 @@ impl Authority {
             }
             None => {
                 let made = authority_params(now_ms)?.self_signed(&key).map_err(TlsError::making)?;
-                keep(&path, &pem::encode("CERTIFICATE", made.der()))?;
+                write_secret(&path, &pem::encode("CERTIFICATE", made.der())).map_err(TlsError::file(&path))?;
                 made.der().clone()
             }
         };
@@ -169,25 +171,4 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, TlsError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(TlsError::file(path)(error)),
     }
-}
-
-/// Writes a file that only its owner can read, whole or not at all.
-fn keep(path: &Path, text: &str) -> Result<(), TlsError> {
-    let beside = path.with_extension("new");
-    let write = || -> io::Result<()> {
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, path)?;
-        #[cfg(unix)]
-        if let Some(folder) = path.parent() {
-            fs::File::open(folder)?.sync_all()?;
-        }
-        Ok(())
-    };
-    write().map_err(TlsError::file(path))
 }
