@@ -23,7 +23,7 @@ const RIGHTS: &str = "rights::a_fault_is_noticed";
 const LIVE: &str = "live::until_it_fails";
 
 /// Every fault, what it is, the test that must notice it, and a word of how.
-const FAULTS: [(&str, &str, &str, &str); 36] = [
+const FAULTS: [(&str, &str, &str, &str); 37] = [
     ("newest-clock-wins", "the value with the latest clock shows", SIMULATOR, "P6"),
     ("lost-loser", "a conflict's losing value is not listed", SIMULATOR, "P6"),
     ("remove-wins", "a removal takes concurrent additions with it", SIMULATOR, "P6"),
@@ -49,6 +49,7 @@ const FAULTS: [(&str, &str, &str, &str); 36] = [
     ("forwarded-by-anybody", "everybody may name an address to count by", PATH, "made-up address"),
     ("roles-unread", "every role may do everything", RIGHTS, "a worker verified"),
     ("no-permission", "nothing that arrives is held against permissions", RIGHTS, "work of an ended device shows"),
+    ("any-scope", "every certified device takes part in every scope", RIGHTS, "another community"),
     ("serves-anybody", "whoever is known is served", RIGHTS, "the relay served"),
     ("meets-anybody", "a colleague serves whoever is known", RIGHTS, "a colleague served"),
     ("keeps-what-is-taken", "a device keeps what the office took away", RIGHTS, "kept what it held"),

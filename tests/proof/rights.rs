@@ -1,14 +1,19 @@
 //! Who may write and read what: the checks that planted faults must turn red.
 
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use lastmile_client::{Clock as _, Replica, ReplicaOptions};
-use lastmile_log::{AuthorKey, Certificate, Deployment, Invite, Issuer, Standing, Trust};
+use lastmile_client::{Clock as _, Replica, ReplicaOptions, SystemClock};
+use lastmile_log::{AuthorKey, Certificate, Deployment, Invite, Issuer, Standing, Trust, Vector};
 use lastmile_model::input::Entry;
 use lastmile_model::{RecordId, Scope, Value};
-use lastmile_protocol::Role;
+use lastmile_protocol::enrol::enrol_request;
+use lastmile_protocol::frame::{End, FrameReader, Hello, HelloScope, OwnHead, VectorFrame};
+use lastmile_protocol::request::sign_body;
+use lastmile_protocol::{Frame, Role, limits};
 use lastmile_relay::{InviteOrder, OfficeCommand, Relay, RelayFolder, RelayOptions, RunningRelay};
 use lastmile_web::Limits;
 
@@ -186,6 +191,58 @@ async fn erasures_arrive(field: &Field) -> Result<(), String> {
     }
 }
 
+/// Posts a body and returns what is answered.
+fn post(address: SocketAddr, path: &str, body: &[u8]) -> Vec<u8> {
+    let mut tcp = TcpStream::connect(address).unwrap();
+    let head = format!("POST {path} HTTP/1.0\r\nhost: relay\r\ncontent-length: {}\r\n\r\n", body.len());
+    tcp.write_all(&[head.as_bytes(), body].concat()).unwrap();
+    let mut answer = Vec::new();
+    tcp.read_to_end(&mut answer).unwrap();
+    let at = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    answer.split_off(at + 4)
+}
+
+/// A device of one community hears nothing of another, whatever its program asks for.
+async fn communities_are_apart(field: &Field) -> Result<(), String> {
+    let other = field.enrol("native").await;
+    add_activity(&other);
+    other.sync().await.unwrap();
+    let invite = field.invite(|order| order.scopes = vec![Scope::community("430104008008").unwrap()]).await;
+    let (key, now_ms, address) = (AuthorKey::from_seed(&[77; 32]), SystemClock.now_ms(), field.relay.addr());
+    let body = enrol_request(&key, &invite.deployment, invite.token, "平板", now_ms, [1; 16]).unwrap();
+    let named = HelloScope { scope: scope(), digest: [7; 32], own: OwnHead::default() };
+    let hello = Hello {
+        min_version: 1,
+        max_version: 1,
+        deployment: invite.deployment.id,
+        author: key.author(&invite.deployment),
+        epoch: None,
+        app: "test".to_owned(),
+        credit: 1 << 20,
+        challenge: None,
+        late_scopes: false,
+        scopes: vec![named],
+        extension: Vec::new(),
+    };
+    let nothing = VectorFrame { scope: scope(), vector: Vector::default(), pending: Vec::new() };
+    let frames =
+        [Frame::Hello(hello), Frame::Vector(nothing), Frame::End(End { equal: false, more: false, handled: 0 })];
+    let mut ask: Vec<u8> = frames.iter().flat_map(|frame| frame.encode().unwrap()).collect();
+    sign_body(&mut ask, &key, &invite.deployment, None, now_ms, [2; 16]).unwrap();
+    let answer = tokio::task::spawn_blocking(move || {
+        post(address, "/v1/enrol", &body);
+        post(address, "/v1/sync", &ask)
+    });
+    let mut reader = FrameReader::new(limits::MAX_FRAME);
+    reader.push(&answer.await.unwrap());
+    while let Some(raw) = reader.next_frame().unwrap() {
+        if matches!(Frame::open(&raw, limits::MAX_FRAME).unwrap(), Some(Frame::Batch(_) | Frame::Vector(_))) {
+            return Err("another community was served".to_owned());
+        }
+    }
+    Ok(())
+}
+
 /// Nobody is made another's successor without its key's word.
 fn successors_agree() -> Result<(), String> {
     let [root, office, first, second] = [1, 2, 3, 4].map(|byte| AuthorKey::from_seed(&[byte; 32]));
@@ -221,7 +278,7 @@ struct Ruled {
 
 impl Ruled {
     async fn new() -> Self {
-        let (clock, fails) = (Arc::new(AtomicI64::new(lastmile_client::SystemClock.now_ms())), Arc::default());
+        let (clock, fails) = (Arc::new(AtomicI64::new(SystemClock.now_ms())), Arc::default());
         let (told, failing, system) = (Arc::clone(&clock), Arc::clone(&fails), RelayOptions::default().chance);
         let options = RelayOptions {
             clock: Arc::new(move || told.load(Ordering::SeqCst)),
@@ -274,6 +331,7 @@ async fn checks() -> Result<(), String> {
     the_unjudged_waits().await?;
     old_work_ends().await?;
     let field = Field::new().await;
+    communities_are_apart(&field).await?;
     roles_are_read(&field).await?;
     time_ends(&field).await?;
     erasures_arrive(&field).await?;
