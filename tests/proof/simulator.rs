@@ -7,10 +7,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use lastmile_testkit::sim::{Failure, Plan, run, shrink};
+use lastmile_testkit::sim::{Failure, Kind, Plan, run, shrink};
 
 /// How many seeds an ordinary run takes.
 const SEEDS: u64 = 5_000;
+
+/// How many seeds of cities an ordinary run takes.
+const CITIES: u64 = 1_000;
 
 /// Every so manieth seed is run twice.
 const TWICE: u64 = 100;
@@ -33,12 +36,15 @@ const COVERED: [(&str, u64); 14] = [
     ("another version", 200),
 ];
 
+/// What must come to pass at least so often in a thousand cities.
+const COVERED_IN_CITIES: [(&str, u64); 0] = [];
+
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 
 /// Runs these seeds on every core; returns what came to pass, or the first failure, made short.
-pub fn histories(from: u64, count: u64) -> Result<BTreeMap<&'static str, u64>, Box<Failure>> {
+pub fn histories(kind: Kind, from: u64, count: u64) -> Result<BTreeMap<&'static str, u64>, Box<Failure>> {
     let next = AtomicU64::new(from);
     let met: Mutex<BTreeMap<&'static str, u64>> = Mutex::default();
     let failed: Mutex<Option<Box<Failure>>> = Mutex::default();
@@ -48,7 +54,7 @@ pub fn histories(from: u64, count: u64) -> Result<BTreeMap<&'static str, u64>, B
             if seed >= from + count {
                 return;
             }
-            let plan = Plan::of(seed);
+            let plan = Plan::of_kind(kind, seed);
             let outcome = run(&plan).and_then(|outcome| match seed.is_multiple_of(TWICE) && run(&plan)? != outcome {
                 true => Err(Box::new(Failure {
                     plan: plan.clone(),
@@ -75,20 +81,30 @@ pub fn histories(from: u64, count: u64) -> Result<BTreeMap<&'static str, u64>, B
     }
 }
 
-#[test]
-fn nothing_is_lost_and_everybody_ends_up_with_the_same() {
-    let count = variable("LASTMILE_SIMULATED").map_or(SEEDS, |text| text.parse().unwrap());
+/// Runs the seeds that the environment names, or so many; each of these things must have come to pass often enough.
+fn prove(kind: Kind, seeds: u64, covered: &[(&str, u64)]) {
+    let count = variable("LASTMILE_SIMULATED").map_or(seeds, |text| text.parse().unwrap());
     let from = variable("LASTMILE_FROM").map_or(0, |text| text.parse().unwrap());
     let begun = Instant::now();
-    let met = histories(from, count).unwrap_or_else(|failure| panic!("\n{failure}\n"));
+    let met = histories(kind, from, count).unwrap_or_else(|failure| panic!("\n{failure}\n"));
     println!("{count} histories from seed {from} in {:.1} s, 0 failures", begun.elapsed().as_secs_f64());
     for (what, times) in &met {
         println!("{times:>10} {what}");
     }
-    for (what, least) in COVERED.into_iter().filter(|_| count >= 1_000) {
+    for (what, least) in covered.iter().filter(|_| count >= 1_000) {
         let times = met.get(what).copied().unwrap_or(0);
         assert!(times * 1_000 >= least * count, "too seldom to prove anything: {what}, {times} times");
     }
+}
+
+#[test]
+fn nothing_is_lost_and_everybody_ends_up_with_the_same() {
+    prove(Kind::Community, SEEDS, &COVERED);
+}
+
+#[test]
+fn nobody_holds_or_hides_what_the_office_does_not_say() {
+    prove(Kind::City, CITIES, &COVERED_IN_CITIES);
 }
 
 /// Histories that failed once: their seed, how many steps they had, and those of them that it took.
@@ -100,9 +116,14 @@ const FOUND: [(u64, u32, &[u32]); 1] = [
 #[test]
 fn what_failed_once_holds() {
     for (seed, steps, only) in FOUND {
-        let plan = Plan { seed, steps, only: Some(only.iter().copied().collect()) };
+        let plan = Plan { kind: Kind::Community, seed, steps, only: Some(only.iter().copied().collect()) };
         run(&plan).unwrap_or_else(|failure| panic!("\n{failure}\n"));
     }
+}
+
+/// The kind of world that the environment names.
+fn world() -> Kind {
+    if variable("LASTMILE_WORLD").is_some_and(|text| text == "city") { Kind::City } else { Kind::Community }
 }
 
 #[test]
@@ -110,7 +131,7 @@ fn what_failed_once_holds() {
 fn one_seed() {
     let seed = variable("LASTMILE_SEED").unwrap().parse().unwrap();
     let only = variable("LASTMILE_STEPS").map(|text| text.split(',').map(|step| step.parse().unwrap()).collect());
-    match run(&Plan { only, ..Plan::of(seed) }) {
+    match run(&Plan { only, ..Plan::of_kind(world(), seed) }) {
         Ok(outcome) => println!("seed {seed} holds: {:?}", outcome.met),
         Err(failure) => panic!("\n{failure}\n"),
     }
@@ -119,9 +140,19 @@ fn one_seed() {
 #[test]
 #[ignore = "run by the planted faults in a process of its own"]
 fn until_it_fails() {
+    until_one_fails(Kind::Community);
+}
+
+#[test]
+#[ignore = "run by the planted faults in a process of its own"]
+fn until_a_city_fails() {
+    until_one_fails(Kind::City);
+}
+
+fn until_one_fails(kind: Kind) {
     let begun = Instant::now();
     for seed in 0..SEEDS {
-        if let Err(failure) = run(&Plan::of(seed)) {
+        if let Err(failure) = run(&Plan::of_kind(kind, seed)) {
             assert!(lastmile_model::planted::times_met() > 0, "it never came to bear: {}", failure.what);
             println!("caught: seed {seed} after {} ms: {}", begun.elapsed().as_millis(), failure.what);
             return;
