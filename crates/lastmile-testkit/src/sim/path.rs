@@ -241,6 +241,7 @@ impl World {
         }
         self.say(&format!("device {device} synced: {text}"));
         self.note(if result.is_ok() { "exchange" } else { "failed exchange" });
+        self.check_scopes(device)?;
         self.note_receipts(device)?;
         self.check_uploaded(device)?;
         self.check_device(device)?;

@@ -271,7 +271,8 @@ impl City {
             return said.filter(|_| !self.put_back);
         }
         if self.forbidden.contains(&number) {
-            return Some(false);
+            // Its device may have been given a role since that permits it.
+            return standing.touched.is_none().then_some(false);
         }
         let Some(touched) = &standing.touched else { return Some(true) };
         let before = touched.before.contains(&number);

@@ -202,6 +202,11 @@ impl World {
                 let role = certificate.roles.first().and_then(|role| role.parse::<Role>().ok());
                 Some((role, certificate.scopes.into_iter().collect::<BTreeSet<_>>()))
             });
+            // What the office was told had failed it says again.
+            if in_force.as_ref().is_some_and(|(_, scopes)| scopes.is_empty()) {
+                self.revoke(device)?;
+                continue;
+            }
             if let Some((role, scopes)) = in_force
                 && (role, &scopes) != (Some(standing.role), &standing.scopes)
             {

@@ -194,11 +194,12 @@ fn draw(
             wanted.fresh.push(("person", record));
             wanted.person = Some(Marked { record, name, erased: false });
         }
-        (10..13, Some(id)) => {
+        // Who may settle what differs is let through by the device, and held back by the relay where nothing differs.
+        (10..13, Some(id)) if writes => {
             let note = Entry { values: vec![("note".to_owned(), title.as_str().into())], ..Entry::default() };
             draft.edit("activity", *id, note)?;
         }
-        (13..16, Some(id)) => draft.event("activity", *id, "submit", &[])?,
+        (10..16, Some(id)) => draft.event("activity", *id, "submit", &[])?,
         (_, Some(id)) => {
             wanted.forbidden = role != Role::Secretary;
             draft.event("activity", *id, "verify", &[])?;
