@@ -13,6 +13,9 @@ use lastmile_model::planted::VARIABLE;
 /// The test that runs seeds until one fails.
 const SIMULATOR: &str = "simulator::until_it_fails";
 
+/// The test that runs seeds of cities until one fails.
+const CITIES: &str = "simulator::until_a_city_fails";
+
 /// The tests of who is believed on the way between device and relay.
 const PATH: &str = "path::a_fault_is_noticed";
 
@@ -23,7 +26,7 @@ const RIGHTS: &str = "rights::a_fault_is_noticed";
 const LIVE: &str = "live::until_it_fails";
 
 /// Every fault, what it is, the test that must notice it, and a word of how.
-const FAULTS: [(&str, &str, &str, &str); 37] = [
+const FAULTS: [(&str, &str, &str, &str); 46] = [
     ("newest-clock-wins", "the value with the latest clock shows", SIMULATOR, "P6"),
     ("lost-loser", "a conflict's losing value is not listed", SIMULATOR, "P6"),
     ("remove-wins", "a removal takes concurrent additions with it", SIMULATOR, "P6"),
@@ -58,6 +61,15 @@ const FAULTS: [(&str, &str, &str, &str); 37] = [
     ("late-for-ever", "what was taken away counts for work of before for ever", RIGHTS, "a former place"),
     ("served-unjudged", "what could not be judged is served", RIGHTS, "unjudged work was served"),
     ("order-unread", "a device does not carry out erasure orders", RIGHTS, "an erased name stays"),
+    ("serves-anybody", "whoever is known is served", CITIES, "P12: the relay serves"),
+    ("keeps-what-is-taken", "a device keeps what the office took away", CITIES, "is to hold"),
+    ("order-unread", "a device does not carry out erasure orders", CITIES, "shows other rows"),
+    ("no-permission", "nothing that arrives is held against permissions", CITIES, "counts and must not"),
+    ("roles-unread", "every role may do everything", CITIES, "saves what the role"),
+    ("revoked-work-dropped", "a revoked device throws away what it has not sent", CITIES, "P3"),
+    ("move-drops-unsent", "a device that moves throws away what it has not sent", CITIES, "P3"),
+    ("restore-forgets-register", "a relay put back does not read its register", CITIES, "no longer in force"),
+    ("release-does-nothing", "what the office releases stays hidden", CITIES, "P9"),
     ("push-to-nobody", "what becomes durable wakes no connection", LIVE, "P8"),
     ("live-checked-once", "what a connected device may do is not asked again", LIVE, "P12"),
     ("answer-before-commit", "most commits are answered before they are made", SIMULATOR, "holds no replica"),

@@ -293,11 +293,14 @@ impl Replica {
         self.catalogue.get(name).ok_or_else(|| ClientError::Store(StoreError::NoType { name: name.to_owned() }))
     }
 
-    /// The scope of this device in which records of a type live.
+    /// The scope of this device in which records of a type live: one that it is to hold, before one that is only kept until it is sent.
     pub(crate) fn scope_for(&self, record_type: &RecordType) -> Result<Scope, ClientError> {
         let kind = record_type.scope_kind.unwrap_or(ScopeKind::Community);
         let store = lock(&self.store);
-        let found = store.scopes().map(|(_, scope)| scope).find(|scope| scope.kind() == kind).cloned();
+        let named =
+            store.trust().and_then(|trust| trust.in_force(self.author)).map(|own| own.scopes).unwrap_or_default();
+        let held = || store.scopes().map(|(_, scope)| scope).filter(|scope| scope.kind() == kind);
+        let found = held().find(|scope| named.contains(scope)).or_else(|| held().next()).cloned();
         found.ok_or_else(|| ClientError::NoScopeFor { record_type: record_type.name.clone() })
     }
 

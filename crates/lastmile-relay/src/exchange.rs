@@ -1,9 +1,9 @@
 //! One exchange with a device: the session's questions, answered by the writer.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lastmile_log::{AuthorKey, Certificate, Deployment, Receipt};
-use lastmile_model::AuthorId;
+use lastmile_model::{AuthorId, ChainHash, Scope};
 use lastmile_protocol::{
     Access, Code, Effect, Notice, Outcome, OutgoingBatch, ReadRequest, ReceiptWant, SegmentPositions, Session,
     SessionError,
@@ -16,6 +16,12 @@ use crate::writer::{Brought, Writer};
 /// When a device that could not be served comes again.
 pub(crate) const RETRY_MS: u64 = 5_000;
 
+/// The most sealed places that an exchange remembers of what it was brought.
+const BROUGHT: usize = 64;
+
+/// A place in a log that a seal vouches for.
+type Place = (Scope, AuthorId, u64, ChainHash);
+
 /// What answers one session.
 pub(crate) struct Exchange {
     pub writer: Writer,
@@ -25,6 +31,8 @@ pub(crate) struct Exchange {
     pub peer: AuthorId,
     /// What devices were seen to hold.
     pub vectors: Arc<Vectors>,
+    /// The sealed places of what was brought last.
+    pub brought: Mutex<Vec<Place>>,
 }
 
 /// Why an exchange went no further; the peer has been told.
@@ -100,6 +108,9 @@ impl Exchange {
         match effect {
             Effect::Store(request) => {
                 let token = request.token;
+                let seals =
+                    request.batches.iter().flat_map(|batch| batch.seals.iter().map(|seal| (&batch.scope, seal)));
+                self.note_brought(seals.map(|(scope, seal)| (scope.clone(), seal.author, seal.seq, seal.chain)));
                 match self.writer.upload(Brought { certificates: request.certificates, batches: request.batches }).await
                 {
                     Ok(stored) => session.stored(token, stored)?,
@@ -180,12 +191,32 @@ impl Exchange {
             .await
     }
 
+    fn note_brought(&self, places: impl Iterator<Item = Place>) {
+        let mut brought = self.brought.lock().unwrap_or_else(PoisonError::into_inner);
+        brought.extend(places);
+        let over = brought.len().saturating_sub(BROUGHT);
+        brought.drain(..over);
+    }
+
     /// Signs what is durable here: the writer shows a log only after its transaction.
+    ///
+    /// Whoever is served nothing may hold less of a log than there is here, as a copy of a revoked device does: the receipt of what lies
+    /// beyond says nothing to it, so it has one of what it brought as well.
     async fn receipts(&self, wants: Vec<ReceiptWant>) -> Result<Vec<Receipt>, RelayError> {
+        let peer = self.peer;
+        let brought = std::mem::take(&mut *self.brought.lock().unwrap_or_else(PoisonError::into_inner));
         let heads = self.writer.ask(move |central| {
             let mut heads = Vec::new();
             for want in wants {
-                let held = central.store.sealed_heads(&want.scope, want.author);
+                let mut held = central.store.sealed_heads(&want.scope, want.author);
+                if central.access(peer, &want.scope, central.now_ms())? != Some(Access::Full) {
+                    for (scope, author, seq, chain) in &brought {
+                        let of_want = (scope, author) == (&want.scope, &want.author) && !held.contains(&(*seq, *chain));
+                        if of_want && central.store.holds(scope, *author, *seq, *chain)? {
+                            held.push((*seq, *chain));
+                        }
+                    }
+                }
                 let of_use = held.into_iter().filter(|(seq, _)| *seq > want.above);
                 heads.extend(of_use.map(|(seq, chain)| (want.scope.clone(), want.author, seq, chain)));
             }

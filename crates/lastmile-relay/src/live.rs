@@ -8,7 +8,7 @@ mod admission;
 pub(crate) mod sessions;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -204,6 +204,7 @@ impl Line {
             deployment: self.shared.deployment,
             peer: member.author,
             vectors: Arc::clone(&self.shared.vectors),
+            brought: Mutex::default(),
         })
     }
 

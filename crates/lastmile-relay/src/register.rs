@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use lastmile_log::Certificate;
-use lastmile_model::{AuthorId, ChainHash, ChangeHash, Scope};
+use lastmile_model::{AuthorId, ChainHash, ChangeHash, Scope, planted};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -143,7 +143,10 @@ impl Central {
         let register = Register::open(folder, named, known.as_deref())?;
         let known = known.as_deref().and_then(ChainEnd::from_bytes).unwrap_or(ChainEnd::NONE);
         let new = register.entries.iter().filter(|(_, end)| end.lines > known.lines);
-        let new: Vec<Registered> = new.map(|(entry, _)| entry.clone()).collect();
+        let mut new: Vec<Registered> = new.map(|(entry, _)| entry.clone()).collect();
+        if planted!("restore-forgets-register") {
+            new.clear();
+        }
         self.register = Some(Register { file: register.file, entries: Vec::new(), owed: Vec::new() });
         if new.is_empty() {
             return Ok(());

@@ -1,6 +1,6 @@
 //! Who may exchange what: the checks before a session, and enrolment over the same ground.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use lastmile_log::{Certificate, Vector};
 use lastmile_model::{AuthorId, Scope};
@@ -107,6 +107,7 @@ async fn exchange(shared: &Shared, body: &[u8]) -> Result<(Vec<u8>, Option<Code>
         deployment: shared.deployment,
         peer: hello.author,
         vectors: Arc::clone(&shared.vectors),
+        brought: Mutex::default(),
     };
     let (response, outcome, refused) = exchange.answer(&mut session, request.frames()).await;
     if let Some(outcome) = outcome {
@@ -158,8 +159,9 @@ async fn prepare(shared: &Shared, hello: &Hello) -> Result<(SessionConfig, Vec<L
     let prepared = shared.writer.ask(move |central| {
         central.contacts.heard(author, now_ms);
         let mut scopes = Vec::with_capacity(named.len());
-        // Who is served less than it asks for hears why: its own certificates say so.
-        let mut introduce = introduce;
+        // Who asks for less than it was given, or is served less than it asks for, hears why: its own certificates say so.
+        let own = central.trust()?.in_force(author).map(|own| own.scopes).unwrap_or_default();
+        let mut introduce = introduce || own.iter().any(|scope| named.iter().all(|(of, _)| of != scope));
         for (scope, peer_has) in named {
             let access = central.access(author, &scope, now_ms)?;
             introduce |= access != Some(Access::Full);

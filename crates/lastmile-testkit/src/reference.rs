@@ -9,6 +9,7 @@
 //! where both are silent.
 
 mod causal;
+mod hides;
 mod letters;
 mod merge;
 pub mod reports;
@@ -107,6 +108,8 @@ pub struct Commit {
     pub prev: Hash,
     /// Whether root has certified the author as an office author.
     pub office: bool,
+    /// The authors that its author goes on for, directly or through others, as they certified it.
+    pub follows: BTreeSet<Id>,
     /// Its changes, in order.
     pub changes: Vec<Change>,
 }
@@ -136,6 +139,7 @@ pub struct Views {
 /// Evaluates what a replica holds: a pure function of the set of commits.
 #[must_use]
 pub fn evaluate(commits: &[Commit], letters: &Letters) -> Views {
+    let commits = &hides::erased(commits, letters);
     let set: BTreeMap<_, _> =
         commits.iter().map(|commit| ((&commit.scope, commit.author, commit.chain), commit)).collect();
     let mut graphs: BTreeMap<RecordKey, Graph<'_>> = BTreeMap::new();
@@ -150,7 +154,7 @@ pub fn evaluate(commits: &[Commit], letters: &Letters) -> Views {
         graph.settle(&BTreeSet::new(), letters);
     }
     let held: Vec<&Commit> = set.into_values().collect();
-    let quarantined = quarantined(&held, &graphs, letters);
+    let quarantined = hides::quarantined(&held, &graphs, letters);
     let mut views = Views::default();
     for (key, graph) in &mut graphs {
         for (place, state) in graph.settle(&quarantined, letters) {
@@ -160,48 +164,4 @@ pub fn evaluate(commits: &[Commit], letters: &Letters) -> Views {
         views.records.insert(key.clone(), merge::record(key, graph, letters));
     }
     views
-}
-
-/// Finds the commits that verdicts quarantine, as (scope, author, chain hash).
-///
-/// A verdict stands in the scope it speaks of and never names an office commit. Of several unsuperseded actions
-/// quarantine wins. Decided, since a verdict's id follows from its range (`verdict.toml`): a word on one range replaces
-/// none on another.
-fn quarantined(
-    commits: &[&Commit],
-    graphs: &BTreeMap<RecordKey, Graph<'_>>,
-    letters: &Letters,
-) -> BTreeSet<(String, Id, Hash)> {
-    let mut found = BTreeSet::new();
-    for (key, graph) in graphs.iter().filter(|(key, _)| key.1 == "verdict") {
-        let record = merge::record(key, graph, letters);
-        let actions = graph.unsuperseded("action", None);
-        if record.row && actions.iter().any(|(_, action)| **action == Val::Text("quarantine".to_owned())) {
-            found.extend(named(commits, &key.0, &record).into_iter().filter(|commit| !commit.office).map(place));
-        }
-    }
-    found
-}
-
-fn place(commit: &Commit) -> (String, Id, Hash) {
-    (commit.scope.clone(), commit.author, commit.chain)
-}
-
-/// The commits that a verdict names: one on its branch, or a range on every branch.
-///
-/// Decided: a range speaks of whatever the author's copies wrote in it, so that what it hides depends on nothing but itself.
-fn named<'a>(commits: &[&'a Commit], scope: &str, verdict: &Record) -> Vec<&'a Commit> {
-    let value = |name: &str| verdict.fields.get(name).and_then(|field| field.shown.as_ref());
-    let (Some(Val::Bytes(author)), Some(Val::Bytes(chain))) = (value("author"), value("chain")) else {
-        return Vec::new();
-    };
-    let (Some(Val::Int(from)), Some(Val::Int(to))) = (value("from_seq"), value("to_seq")) else { return Vec::new() };
-    let meant = |commit: &&Commit| {
-        let seq = i64::try_from(commit.seq).unwrap_or(i64::MAX);
-        commit.scope == scope
-            && commit.author[..] == author[..]
-            && (*from..=*to).contains(&seq)
-            && (from != to || commit.chain[..] == chain[..])
-    };
-    commits.iter().copied().filter(meant).collect()
 }

@@ -7,13 +7,17 @@
 //! [reference model](crate::reference) computes anew from the logs.
 
 mod checks;
+mod city;
 mod device;
 mod hub;
 mod ledger;
 mod machine;
 mod model;
 mod net;
+mod path;
+mod plan;
 mod raw;
+mod recovery;
 mod saves;
 mod shrink;
 mod steps;
@@ -21,8 +25,12 @@ mod template;
 mod trace;
 mod world;
 
+pub use plan::{Failure, Kind, Outcome, Plan};
 pub use shrink::shrink;
-pub use world::{Failure, Outcome, Plan, run};
+pub use world::run;
 
 /// The community whose work is simulated.
 pub(crate) const COMMUNITY: &str = "430103005010";
+
+/// The community beside it, in a city.
+pub(crate) const NEIGHBOUR: &str = "430103005009";

@@ -1,8 +1,7 @@
-//! Which scopes a device holds: those that the office's latest certificate names.
+//! Which scopes a device holds: those that the office's latest certificate names, of it or of whom it goes on for.
 
 use std::collections::BTreeSet;
 
-use lastmile_log::Issuer;
 use lastmile_model::permissions::{Operation, Permissions};
 use lastmile_model::roles::Role;
 use lastmile_model::{Key, Scope, planted};
@@ -14,21 +13,21 @@ use crate::belief;
 use crate::succession::own_authors;
 
 impl Replica {
-    /// Holds what the own certificate names by now. What it names no more is let go of for good, once nothing of this device's own work
-    /// there is unsent; until then it is only offered to the relay. Returns the scopes let go of.
+    /// Holds what the own certificate names by now, and what that of the author has left which this one goes on for: a copy of a device
+    /// keeps no more than the device. What is named no more is let go of for good, once nothing of this device's own work there is
+    /// unsent; until then it is only offered to the relay. Returns the scopes let go of.
     pub(super) fn settle_scopes(&self, store: &mut Store) -> Result<Vec<Scope>, ClientError> {
-        let Some(own) = store.trust().and_then(|trust| trust.certificate(self.author)).cloned() else {
-            return Ok(Vec::new());
-        };
+        let Some(own) = store.trust().and_then(|trust| trust.in_force(self.author)) else { return Ok(Vec::new()) };
         let held: BTreeSet<Scope> = store.scopes().map(|(_, scope)| scope.clone()).collect();
         let named: BTreeSet<Scope> = own.scopes.iter().cloned().collect();
         for scope in named.difference(&held) {
             store.hold_scope(scope)?;
         }
-        // Only the office takes a scope away; a device that goes on for another has what that had.
-        if !matches!(own.issuer, Issuer::Office(_)) || planted!("keeps-what-is-taken") {
+        if planted!("keeps-what-is-taken") {
             return Ok(Vec::new());
         }
+        let revoked = named.is_empty();
+        let careless = (revoked && planted!("revoked-work-dropped")) || (!revoked && planted!("move-drops-unsent"));
         let authors = own_authors(store, self.author);
         let mut gone = Vec::new();
         for scope in held.difference(&named) {
@@ -36,7 +35,7 @@ impl Replica {
             for author in &authors {
                 unsent = unsent.saturating_add(store.unsent_in(scope, *author)?.commits);
             }
-            if unsent == 0 {
+            if unsent == 0 || careless {
                 store.forget_scope(scope)?;
                 belief::forget(store, scope)?;
                 tracing::warn!(%scope, "the office took the scope away; nothing of it is left on this device");
@@ -46,10 +45,10 @@ impl Replica {
         Ok(gone)
     }
 
-    /// Whether the office has revoked this device.
+    /// Whether the office has revoked this device, under whatever author it went on.
     pub(super) fn is_revoked(&self, store: &Store) -> bool {
-        let own = store.trust().and_then(|trust| trust.certificate(self.author));
-        own.is_some_and(|own| matches!(own.issuer, Issuer::Office(_)) && own.scopes.is_empty())
+        let own = store.trust().and_then(|trust| trust.in_force(self.author));
+        own.is_some_and(|own| own.scopes.is_empty())
     }
 
     /// Refuses a save that the relay would hold back: no role of this device's users may do this.

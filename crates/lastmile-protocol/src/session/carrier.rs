@@ -188,7 +188,9 @@ impl Session {
             self.effects.push_back(Effect::PeerVector { scope, vector });
         }
         let other_epoch = hello.epoch != self.config.epoch;
-        if unequal.is_empty() && !other_epoch && !self.asked_peer && self.forks.is_empty() {
+        // Who is introduced to itself is told something, though it holds all there is.
+        let silent = !other_epoch && !self.config.introduce;
+        if unequal.is_empty() && silent && !self.asked_peer && self.forks.is_empty() {
             return;
         }
         self.send_hello(&shared);

@@ -87,6 +87,7 @@ impl Draft {
             chain,
             prev: [prev; 32],
             office,
+            follows: BTreeSet::new(),
             changes: vec![change],
         }
     }

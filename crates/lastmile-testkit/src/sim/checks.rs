@@ -8,7 +8,7 @@ use lastmile_store::{Reader, Store, StoreError};
 
 use super::device::Place;
 use super::ledger::{Known, Ledger};
-use super::world::{Check, World, city, community};
+use super::world::{Check, World};
 
 /// Every so manieth seed has its views made anew at the end.
 const REBUILT: u64 = 4;
@@ -16,17 +16,18 @@ const REBUILT: u64 = 4;
 /// How often everybody syncs before it counts as a stall.
 const ROUNDS: usize = 12;
 
-fn failed(error: StoreError) -> String {
+pub fn failed(error: StoreError) -> String {
     format!("a check cannot read: {error:?}")
 }
 
-/// Every sealed head that a store shows.
-fn heads(store: &Store) -> BTreeSet<Place> {
-    let of_scope = |scope: Scope| {
-        let entries: Vec<_> = store.vector(&scope).entries().collect();
+/// Every sealed head that a store shows of these scopes.
+pub fn heads<'s>(store: &Store, scopes: impl IntoIterator<Item = &'s Scope>) -> BTreeSet<Place> {
+    let of_scope = |scope: &Scope| {
+        let entries: Vec<_> = store.vector(scope).entries().collect();
+        let scope = scope.clone();
         entries.into_iter().map(move |entry| (scope.clone(), entry.segment.author, entry.seq, entry.chain))
     };
-    [community(), city()].into_iter().flat_map(of_scope).collect()
+    scopes.into_iter().flat_map(of_scope).collect()
 }
 
 /// Finds a commit of which some records show and others do not.
@@ -53,7 +54,9 @@ impl World {
 
     /// What must hold of a device now: what it acknowledged is there, what it held is held, and commits show whole.
     pub fn check_device(&mut self, device: usize) -> Check {
+        self.check_scopes(device)?;
         let erased = self.erased();
+        let scopes = self.scopes.clone();
         let (ledger, Some(one)) = (&self.ledger, self.devices.get_mut(device)) else { return Ok(()) };
         let replica = std::sync::Arc::clone(one.replica());
         let missing = replica.with_store(|store| -> Result<Option<String>, StoreError> {
@@ -75,7 +78,7 @@ impl World {
                     return Ok(Some(format!("P2: commit {seq} was uploaded, and its receipt is not there")));
                 }
             }
-            one.held = heads(store);
+            one.held = heads(store, &scopes);
             Ok(None)
         });
         if let Some(missing) = missing.map_err(failed)? {
@@ -118,12 +121,13 @@ impl World {
     pub fn note_receipts(&mut self, device: usize) -> Check {
         let (Some(one), Some(relay)) = (self.devices.get(device), &self.hub.relay) else { return Ok(()) };
         let epoch = relay.epoch();
+        let scopes = &self.scopes;
         let found = one.replica().with_store(|store| -> Result<Vec<Place>, StoreError> {
             if store.epoch()? != Some(epoch) {
                 return Ok(Vec::new());
             }
             let mut found = Vec::new();
-            for (scope, author, ..) in heads(store) {
+            for (scope, author, ..) in heads(store, scopes) {
                 let receipts = store.receipts_of(&scope, author)?;
                 found.extend(receipts.into_iter().map(|one| (scope.clone(), author, one.seq, one.chain)));
             }
@@ -205,7 +209,7 @@ impl World {
     pub fn heal(&mut self) -> Check {
         self.healed = true;
         self.say("everything heals");
-        self.weather = super::world::Weather { slowest_ms: 80, ..Default::default() };
+        self.weather = super::path::Weather { slowest_ms: 80, ..Default::default() };
         self.hub.heal();
         self.hub.disk.do_not_cut();
         for one in &mut self.devices {
@@ -242,7 +246,12 @@ impl World {
 
     /// What still differs or waits.
     fn apart(&mut self) -> Result<Option<String>, String> {
-        let held = self.hub.relay.as_mut().map(|relay| relay.with_store(|store| heads(store))).unwrap_or_default();
+        if self.city.is_some() {
+            return self.city_apart();
+        }
+        let scopes = self.scopes.clone();
+        let held = self.hub.relay.as_mut().map(|relay| relay.with_store(|store| heads(store, &scopes)));
+        let held = held.unwrap_or_default();
         for one in &self.devices {
             let status = one.replica().status().map_err(|error| format!("device {}: {error}", one.no))?;
             if !one.equal {
@@ -257,7 +266,7 @@ impl World {
                     one.no, status.unsent_commits, status.phase, status.refused
                 )));
             }
-            if one.replica().with_store(|store| heads(store)) != held {
+            if one.replica().with_store(|store| heads(store, &scopes)) != held {
                 return Ok(Some(format!(
                     "device {} holds other commits than the relay: {:?}",
                     one.no, status.last_error
@@ -266,7 +275,7 @@ impl World {
         }
         let relay = self.digests()?;
         for one in &self.devices {
-            if shown(one.replica())? != relay {
+            if shown(one.replica(), &self.scopes)? != relay {
                 return Ok(Some(format!("device {} shows other rows than the relay", one.no)));
             }
         }
@@ -274,10 +283,10 @@ impl World {
     }
 
     /// The relay's digests, when its views have followed.
-    pub fn digests(&mut self) -> Result<[[u8; 32]; 2], String> {
+    pub fn digests(&mut self) -> Result<Vec<[u8; 32]>, String> {
         while self.hub.turn() {}
         let Some(reader) = &mut self.hub.reader else { return Err("the relay is down".to_owned()) };
-        Ok([reader.digest(Some(&community())).map_err(failed)?, reader.digest(Some(&city())).map_err(failed)?])
+        self.scopes.iter().map(|scope| reader.digest(Some(scope)).map_err(failed)).collect()
     }
 
     /// What must hold when everybody is at rest.
@@ -290,6 +299,7 @@ impl World {
         self.check_own_logs()?;
         self.check_everything_is_everywhere()?;
         self.check_reference()?;
+        self.check_city_end()?;
         if self.seed.is_multiple_of(REBUILT) { self.check_rebuilt() } else { Ok(()) }
     }
 
@@ -301,7 +311,7 @@ impl World {
                 let pieces = |scope: &Scope| {
                     store.vector(scope).entries().filter(|entry| entry.segment.author == author).count()
                 };
-                pieces(&community()) > 1 || pieces(&city()) > 1
+                self.scopes.iter().any(|scope| pieces(scope) > 1)
             });
             if parted {
                 return Err(format!("P9: device {} goes on in a log that parted", one.no));
@@ -313,7 +323,7 @@ impl World {
     /// P9: what anybody held is everywhere.
     fn check_everything_is_everywhere(&mut self) -> Check {
         for (number, known) in self.ledger.commits.iter().enumerate().filter(|(_, known)| !known.gone) {
-            for one in &self.devices {
+            for one in self.devices.iter().filter(|one| self.is_to_hold(one, &known.scope)) {
                 if !one.replica().with_store(|store| known.is_in(store)).map_err(failed)? {
                     return Err(format!("P9: commit {number} is not at device {}", one.no));
                 }
@@ -340,19 +350,23 @@ impl World {
             return Err("P5: the relay's views made anew are others".to_owned());
         }
         let Some(device) = self.devices.first() else { return Ok(()) };
+        let scopes: Vec<Scope> = self.scopes.iter().filter(|scope| self.is_to_hold(device, scope)).cloned().collect();
+        let before = shown(device.replica(), &scopes)?;
         device.replica().with_store(|store| store.rebuild(&mut |_, _| {})).map_err(failed)?;
-        if shown(device.replica())? != before {
+        if shown(device.replica(), &scopes)? != before {
             return Err("P5: a device's views made anew are others".to_owned());
         }
         self.reopen(0)?;
-        match self.devices.first().map(|device| shown(device.replica())).transpose()? {
+        match self.devices.first().map(|device| shown(device.replica(), &scopes)).transpose()? {
             Some(after) if after != before => Err("P5: a device opened again shows other rows".to_owned()),
             _ => Ok(()),
         }
     }
 }
 
-/// What a device shows of both scopes.
-fn shown(replica: &Replica) -> Result<[[u8; 32]; 2], String> {
-    replica.read(|reader| Ok([reader.digest(Some(&community()))?, reader.digest(Some(&city()))?])).map_err(failed)
+/// What a device shows of these scopes.
+pub fn shown(replica: &Replica, scopes: &[Scope]) -> Result<Vec<[u8; 32]>, String> {
+    replica
+        .read(|reader| scopes.iter().map(|scope| reader.digest(Some(scope))).collect::<Result<_, _>>())
+        .map_err(failed)
 }

@@ -31,6 +31,10 @@ pub struct Backup {
 /// A device.
 pub struct Device {
     pub no: usize,
+    /// Which of the devices that the office knows it is, in a city: a copy is the one that it was copied from.
+    pub lineage: usize,
+    /// The scopes held at the last look.
+    pub scopes: BTreeSet<Scope>,
     pub dir: PathBuf,
     pub disk: Disk,
     pub machine: Arc<Machine>,
@@ -57,6 +61,8 @@ impl Device {
         let dir = folder.join(format!("device-{no}"));
         Self {
             no,
+            lineage: no,
+            scopes: BTreeSet::new(),
             disk: Disk::at(&dir),
             dir,
             machine,
@@ -73,14 +79,18 @@ impl Device {
         }
     }
 
-    /// Opens the replica.
-    pub fn open(&mut self) -> Result<(), ClientError> {
-        let options = ReplicaOptions {
+    /// How its replica is made and opened.
+    pub fn options(&self) -> ReplicaOptions {
+        ReplicaOptions {
             clock: Arc::clone(&self.machine) as _,
             transport: Some(Arc::new(self.line.clone())),
             ..ReplicaOptions::default()
-        };
-        self.replica = Some(Arc::new(Replica::open(&self.dir, options)?));
+        }
+    }
+
+    /// Opens the replica.
+    pub fn open(&mut self) -> Result<(), ClientError> {
+        self.replica = Some(Arc::new(Replica::open(&self.dir, self.options())?));
         Ok(())
     }
 

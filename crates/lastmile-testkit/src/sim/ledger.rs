@@ -8,6 +8,8 @@ use lastmile_store::{Store, StoreError};
 pub struct Known {
     pub scope: Scope,
     pub author: AuthorId,
+    /// Which of the devices that the office knows wrote it.
+    pub lineage: usize,
     pub seq: u64,
     pub chain: ChainHash,
     /// Records that this commit made and nobody else can have made: they are seen together or not at all.

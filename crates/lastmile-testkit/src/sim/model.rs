@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use lastmile_crdt::{Action, Change, ConflictKind, decode, read_header};
-use lastmile_log::{ChangeEntry, Commit, MAX_RAW, unpack};
-use lastmile_model::{Catalogue, RecordId, Scope, Value};
+use lastmile_log::{ChangeEntry, Commit, Issuer, MAX_RAW, Trust, unpack};
+use lastmile_model::{AuthorId, Catalogue, RecordId, Scope, Value};
 use lastmile_store::{FullRecord, Reader, Store, StoreError};
 
-use super::world::{Check, World, city, community};
+use super::world::{Check, World};
 use crate::reference::{Body, Change as Line, Commit as Known, Field, Letters, Op, Record, State, Val, evaluate};
 
 /// The record files, which the model reads by itself.
@@ -85,7 +85,22 @@ fn body(entry: &ChangeEntry, bytes: Option<&[u8]>) -> Body {
     Body::Ops(ops.collect())
 }
 
-fn known(commit: &Commit, chain: [u8; 32], office: bool) -> Known {
+/// The authors that one goes on for, directly or through others.
+fn followed(trust: &Trust, author: AuthorId) -> BTreeSet<[u8; 16]> {
+    let (mut found, mut open) = (BTreeSet::new(), vec![author]);
+    while let Some(author) = open.pop() {
+        for certificate in trust.certificates(author) {
+            if let Issuer::Predecessor(before) = certificate.issuer
+                && found.insert(before.0)
+            {
+                open.push(before);
+            }
+        }
+    }
+    found
+}
+
+fn known(commit: &Commit, chain: [u8; 32], office: bool, follows: &BTreeSet<[u8; 16]>) -> Known {
     let header = &commit.header;
     let changes = header.changes.iter().zip(&commit.bodies).map(|(entry, bytes)| Line {
         record_type: entry.record_type.clone(),
@@ -104,6 +119,7 @@ fn known(commit: &Commit, chain: [u8; 32], office: bool) -> Known {
         chain,
         prev: header.prev.0,
         office,
+        follows: follows.clone(),
         changes: changes.collect(),
     }
 }
@@ -114,12 +130,13 @@ fn logs(store: &mut Store, scope: &Scope) -> Result<Vec<Known>, StoreError> {
     let segments: Vec<_> = store.vector(scope).entries().map(|entry| entry.segment).collect();
     for segment in segments {
         let office = store.trust().is_some_and(|trust| trust.is_office(segment.author));
+        let follows = store.trust().map(|trust| followed(trust, segment.author)).unwrap_or_default();
         let (batches, _) = store.path_batches(scope, &segment, 0, u64::MAX)?;
         for batch in batches {
             let run = unpack(&batch.packed, MAX_RAW)?;
             for (place, commit) in run.commits.iter().enumerate() {
                 if let Some(whole) = run.to_commit(place) {
-                    found.entry(commit.chain.0).or_insert_with(|| known(&whole, commit.chain.0, office));
+                    found.entry(commit.chain.0).or_insert_with(|| known(&whole, commit.chain.0, office, &follows));
                 }
             }
         }
@@ -176,7 +193,7 @@ impl World {
     /// P5, P6: what the relay shows is what the reference model makes of the same logs.
     pub fn check_reference(&mut self) -> Check {
         let told = |error: StoreError| format!("the relay cannot be read: {error:?}");
-        for scope in [community(), city()] {
+        for scope in self.scopes.clone() {
             let (Some(relay), Some(reader)) = (&mut self.hub.relay, &mut self.hub.reader) else { return Ok(()) };
             let commits = relay.with_store(|store| logs(store, &scope)).map_err(told)?;
             let views = evaluate(&commits, letters());
@@ -189,6 +206,8 @@ impl World {
                     "P3: {scope} has {shown:?} applied, waiting, quarantined, opaque, erased; the model says {model:?}"
                 ));
             }
+            self.check_expected(&scope, &views)?;
+            let Some(reader) = &mut self.hub.reader else { return Ok(()) };
             for ((_, kind, id), record) in &views.records {
                 if let Some(what) = compare(reader, &scope, kind, RecordId::from_bytes(*id), record).map_err(told)? {
                     return Err(format!("P6: {kind} {}: {what}", RecordId::from_bytes(*id)));

@@ -11,17 +11,18 @@ use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::COMMUNITY;
-use super::world::{Check, World, city, community, kind_of};
+use super::path::kind_of;
+use super::world::{Check, World, city, community};
 
 /// A day that is past for every clock of the simulator.
-const DAY: &str = "2015-05-06";
+pub const DAY: &str = "2015-05-06";
 
 /// The person with this number.
 fn person(no: u8) -> RecordId {
     RecordId::from_bytes([0x70 + no; 16])
 }
 
-fn entry(values: &[(&str, Value)]) -> Entry {
+pub fn entry(values: &[(&str, Value)]) -> Entry {
     Entry { values: values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(), ..Entry::default() }
 }
 
@@ -162,7 +163,7 @@ fn part_in(draft: &mut Draft<'_>, activity: RecordId, no: u8, rng: &mut ChaCha8R
 }
 
 /// Whether a save cannot be because of what the record is, as any app would be told.
-const fn is_of_the_record(error: &ClientError) -> bool {
+pub const fn is_of_the_record(error: &ClientError) -> bool {
     use StoreError::{Edit, Erased, NoRecord};
     matches!(error, ClientError::Store(Edit(_) | Erased { .. } | NoRecord { .. }))
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::world::{Failure, Plan, run};
+use super::plan::{Failure, Plan};
+use super::world::run;
 
 /// Leaves out steps of a failing plan for as long as it still fails in the same way; at most so many runs.
 #[must_use]

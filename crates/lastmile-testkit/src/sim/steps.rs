@@ -15,13 +15,14 @@ use rand_chacha::ChaCha8Rng;
 
 use super::device::{Backup, Device};
 use super::machine::Machine;
+use super::path::kind_of;
 use super::raw::{Raw, bend, encoded, first, forge, inject};
 use super::template::{BEGIN_MS, Image};
-use super::world::{Check, World, any_skew, community, kind_of};
+use super::world::{Check, World, any_skew, community};
 use crate::disk::{Fault, HowLong};
 
 /// The most devices, copies included.
-const MOST_DEVICES: usize = 11;
+pub const MOST_DEVICES: usize = 11;
 
 impl World {
     /// Takes one step. Everything it decides comes from its own generator.
@@ -47,6 +48,11 @@ impl World {
             95..97 => self.back_up_relay(rng)?,
             _ => self.put_back_relay(rng)?,
         }
+        self.pause(rng)
+    }
+
+    /// Time passes after a step, and perhaps somebody makes room on the disks.
+    pub fn pause(&mut self, rng: &mut ChaCha8Rng) -> Check {
         let pause = match rng.random_range(0..10) {
             0..4 => 0,
             4..8 => rng.random_range(0..3_000),
@@ -62,7 +68,7 @@ impl World {
     }
 
     /// Lets a power cut or a full disk come at some later operation of a machine.
-    fn trouble_ahead(&mut self, device: usize, rng: &mut ChaCha8Rng) {
+    pub fn trouble_ahead(&mut self, device: usize, rng: &mut ChaCha8Rng) {
         let at = rng.random_range(1..60);
         let full = rng.random_bool(0.25);
         let (disk, troubled) = match self.devices.get_mut(device).filter(|_| rng.random_bool(0.6)) {
@@ -79,7 +85,7 @@ impl World {
     }
 
     /// Two devices meet; the connection may break at any byte.
-    fn meet(&mut self, one: usize, rng: &mut ChaCha8Rng) -> Check {
+    pub fn meet(&mut self, one: usize, rng: &mut ChaCha8Rng) -> Check {
         let other = rng.random_range(0..self.devices.len());
         if one == other {
             return Ok(());
@@ -114,6 +120,7 @@ impl World {
             let equal = left.end()?.equal & right.end()?.equal;
             Ok((equal, carried))
         };
+        let closed = self.is_closed_to(one, other).into_iter().chain(self.is_closed_to(other, one)).next();
         let talked = talk();
         drop((a, b));
         let troubled = [one, other].into_iter().any(|no| self.devices.get(no).is_some_and(Device::is_troubled));
@@ -139,11 +146,11 @@ impl World {
             self.note_receipts(device)?;
             self.check_device(device)?;
         }
-        Ok(())
+        closed.map_or(Ok(()), |(device, held)| self.check_nothing_gained(device, &held))
     }
 
     /// A device writes a file, or takes one that another wrote, perhaps not all of it.
-    fn file(&mut self, device: usize, rng: &mut ChaCha8Rng) -> Check {
+    pub fn file(&mut self, device: usize, rng: &mut ChaCha8Rng) -> Check {
         let Some(one) = self.devices.get(device) else { return Ok(()) };
         let path = self.folder.path().join(format!("{}.lastmile", self.bundles.len()));
         let result = match self.bundles.choose(rng).filter(|_| rng.random_bool(0.6)) {
@@ -220,7 +227,7 @@ impl World {
     }
 
     /// What follows an action of the office: its disk may have gone, its writer has to do.
-    fn after_office(&mut self) -> Check {
+    pub fn after_office(&mut self) -> Check {
         if self.hub.disk.is_off() {
             return self.recover_relay(true);
         }
@@ -340,7 +347,7 @@ impl World {
         }
     }
 
-    fn kill(&mut self, device: usize, rng: &mut ChaCha8Rng) -> Check {
+    pub fn kill(&mut self, device: usize, rng: &mut ChaCha8Rng) -> Check {
         if rng.random_bool(0.4) {
             self.hub.disk.crash_process();
             return self.recover_relay(false);
@@ -351,7 +358,7 @@ impl World {
         self.recover_device(device, false)
     }
 
-    fn back_up(&mut self, device: usize, rng: &mut ChaCha8Rng) -> Check {
+    pub fn back_up(&mut self, device: usize, rng: &mut ChaCha8Rng) -> Check {
         // A copy of an open app's files is as good as one made by its system's backup: a moment's picture.
         if rng.random_bool(0.5) {
             self.reopen(device)?;
@@ -364,7 +371,7 @@ impl World {
     }
 
     /// A device is put back to its backup: the whole folder, or the database alone.
-    fn put_back(&mut self, device: usize, rng: &mut ChaCha8Rng) -> Check {
+    pub fn put_back(&mut self, device: usize, rng: &mut ChaCha8Rng) -> Check {
         let whole = rng.random_bool(0.6);
         let Some(one) = self.devices.get_mut(device) else { return Ok(()) };
         let Some(backup) = one.backup.clone() else { return Ok(()) };
@@ -379,6 +386,7 @@ impl World {
         one.uploaded.clear();
         one.heard = backup.heard;
         one.held.clear();
+        one.scopes.clear();
         self.note("put back");
         self.say(&format!(
             "device {device} is put back to its backup, {}",
@@ -420,7 +428,7 @@ impl World {
     }
 
     /// A device's folder is copied, and both go on.
-    fn copy(&mut self, device: usize, rng: &mut ChaCha8Rng) -> Check {
+    pub fn copy(&mut self, device: usize, rng: &mut ChaCha8Rng) -> Check {
         let no = self.devices.len();
         if no >= MOST_DEVICES {
             return Ok(());
@@ -435,7 +443,7 @@ impl World {
         if !whole {
             std::fs::remove_file(copy.dir.join("mark")).map_err(|error| error.to_string())?;
         }
-        (copy.must_have, copy.heard) = (one.must_have.clone(), one.heard);
+        (copy.must_have, copy.heard, copy.lineage) = (one.must_have.clone(), one.heard, one.lineage);
         self.devices.push(copy);
         self.note("copied");
         self.say(&format!("device {device} is copied as {no}{}", if whole { "" } else { ", without its mark" }));
@@ -451,7 +459,7 @@ impl World {
         self.say(&format!("device {device}'s clock is {by} ms ahead"));
     }
 
-    fn back_up_relay(&mut self, rng: &mut ChaCha8Rng) -> Check {
+    pub fn back_up_relay(&mut self, rng: &mut ChaCha8Rng) -> Check {
         if rng.random_bool(0.5) {
             self.hub.disk.crash_process();
             self.recover_relay(false)?;
@@ -462,13 +470,17 @@ impl World {
     }
 
     /// The relay is put back to an older copy; it goes on under another epoch.
-    fn put_back_relay(&mut self, rng: &mut ChaCha8Rng) -> Check {
+    pub fn put_back_relay(&mut self, rng: &mut ChaCha8Rng) -> Check {
         let Some(backup) = self.hub.backup.clone().filter(|_| rng.random_bool(0.8)) else { return Ok(()) };
         self.hub.disk.crash_process();
         let lost = self.hub.stop();
         self.give_up(lost);
         self.hub.heal();
-        backup.put(&self.hub.dir, &self.hub.disk, true);
+        // In a city the register is kept apart, so it is as new as ever.
+        backup.put(&self.hub.dir, &self.hub.disk, self.city.is_none());
+        if let Some(city) = &mut self.city {
+            city.put_back = true;
+        }
         self.hub.new_epoch();
         self.hub.receipted.clear();
         self.devices.iter_mut().for_each(|one| one.uploaded.clear());
@@ -497,6 +509,7 @@ impl World {
         let known = super::ledger::Known {
             scope: scope.clone(),
             author,
+            lineage: self.devices.get(device).map_or(device, |one| one.lineage),
             seq: saved.seq,
             chain: saved.chain,
             fresh,

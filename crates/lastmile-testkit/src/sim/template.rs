@@ -7,13 +7,15 @@ use std::task::{Context, Poll, Waker};
 
 use lastmile_client::{Replica, ReplicaOptions};
 use lastmile_model::Scope;
+use lastmile_model::roles::Role;
 use lastmile_relay::by_hand::HandRelay;
 use lastmile_relay::{InviteOrder, RelayFolder};
 
-use super::COMMUNITY;
 use super::hub::relay_options;
 use super::machine::Machine;
 use super::net::Line;
+use super::plan::Kind;
+use super::{COMMUNITY, NEIGHBOUR};
 use crate::disk::{Disk, Snapshot};
 
 /// The most devices a seed begins with.
@@ -78,13 +80,27 @@ pub fn scratch() -> tempfile::TempDir {
     made.expect("a scratch folder can be made")
 }
 
-/// The template of this process; the same in every process.
-pub fn template() -> &'static Template {
-    static TEMPLATE: OnceLock<Template> = OnceLock::new();
-    TEMPLATE.get_or_init(make)
+/// What the devices of a city are for, by their numbers: a role, and the communities they hold.
+pub const CITY: [(Role, &[&str]); 6] = [
+    (Role::Worker, &[COMMUNITY]),
+    (Role::Worker, &[NEIGHBOUR]),
+    (Role::Secretary, &[COMMUNITY]),
+    (Role::Worker, &[COMMUNITY]),
+    (Role::Secretary, &[NEIGHBOUR]),
+    (Role::Street, &[COMMUNITY, NEIGHBOUR]),
+];
+
+/// The template of a kind of world; the same in every process.
+pub fn template(kind: Kind) -> &'static Template {
+    static COMMUNITIES: OnceLock<Template> = OnceLock::new();
+    static CITIES: OnceLock<Template> = OnceLock::new();
+    match kind {
+        Kind::Community => COMMUNITIES.get_or_init(|| make(&[(Role::Worker, &[COMMUNITY][..]); DEVICES])),
+        Kind::City => CITIES.get_or_init(|| make(&CITY)),
+    }
 }
 
-fn make() -> Template {
+fn make(of: &[(Role, &[&str])]) -> Template {
     let scratch = scratch();
     let time = Arc::new(AtomicI64::new(BEGIN_MS));
     let dir = scratch.path().join("relay");
@@ -92,10 +108,11 @@ fn make() -> Template {
     let machine = Machine::new(&time, 1);
     let folder = RelayFolder::open_or_create(&dir, &relay_options(&machine)).expect("a relay can be made");
     let mut relay = HandRelay::new(folder).expect("a relay can be driven");
-    let scope = Scope::community(COMMUNITY).expect("a community of the place list");
     let mut devices = Vec::new();
-    for no in 0..DEVICES {
-        let order = InviteOrder::new(vec![scope.clone()], "http://simulated");
+    for (no, (role, communities)) in of.iter().enumerate() {
+        let scopes = communities.iter().map(|code| Scope::community(code).expect("a community of the place list"));
+        let mut order = InviteOrder::new(scopes.collect(), "http://simulated");
+        order.roles = vec![*role];
         let invite = relay.invite(&order).expect("an invite can be made");
         let dir = scratch.path().join(format!("device-{no}"));
         let disk = Disk::at(&dir);

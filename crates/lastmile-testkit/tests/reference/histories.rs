@@ -184,7 +184,16 @@ impl History {
                 body,
             };
             let (author, chain) = (node.change.actor.0, change.hash);
-            Commit { scope: SCOPE.to_owned(), author, seq, chain, prev: [0; 32], office: false, changes: vec![change] }
+            Commit {
+                scope: SCOPE.to_owned(),
+                author,
+                seq,
+                chain,
+                prev: [0; 32],
+                office: false,
+                follows: BTreeSet::new(),
+                changes: vec![change],
+            }
         };
         (1..).zip(&self.nodes).map(commit).collect()
     }
