@@ -10,6 +10,7 @@ use lastmile_protocol::{
 };
 
 use crate::RelayError;
+use crate::rates::Payer;
 use crate::vectors::Vectors;
 use crate::writer::{Brought, Writer};
 
@@ -23,6 +24,8 @@ pub(crate) struct Exchange {
     pub deployment: Deployment,
     /// Who is at the other end.
     pub peer: AuthorId,
+    /// On whose account that goes.
+    pub payer: Payer,
     /// What devices were seen to hold.
     pub vectors: Arc<Vectors>,
 }
@@ -100,8 +103,8 @@ impl Exchange {
         match effect {
             Effect::Store(request) => {
                 let token = request.token;
-                match self.writer.upload(Brought { certificates: request.certificates, batches: request.batches }).await
-                {
+                let brought = Brought { by: self.payer, certificates: request.certificates, batches: request.batches };
+                match self.writer.upload(brought).await {
                     Ok(stored) => session.stored(token, stored)?,
                     Err(code) => return Ok(Err(code)),
                 }
