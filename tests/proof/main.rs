@@ -4,6 +4,7 @@
 mod device;
 mod disk;
 mod failing;
+mod limits;
 mod live;
 mod path;
 mod planted;

@@ -22,11 +22,14 @@ const PATH: &str = "path::a_fault_is_noticed";
 /// The tests of who may write and read what.
 const RIGHTS: &str = "rights::a_fault_is_noticed";
 
+/// The tests of what the relay takes of whom.
+const LIMITS: &str = "limits::a_fault_is_noticed";
+
 /// The test that keeps devices connected.
 const LIVE: &str = "live::until_it_fails";
 
 /// Every fault, what it is, the test that must notice it, and a word of how.
-const FAULTS: [(&str, &str, &str, &str); 46] = [
+const FAULTS: [(&str, &str, &str, &str); 52] = [
     ("newest-clock-wins", "the value with the latest clock shows", SIMULATOR, "P6"),
     ("lost-loser", "a conflict's losing value is not listed", SIMULATOR, "P6"),
     ("remove-wins", "a removal takes concurrent additions with it", SIMULATOR, "P6"),
@@ -72,6 +75,12 @@ const FAULTS: [(&str, &str, &str, &str); 46] = [
     ("release-does-nothing", "what the office releases stays hidden", CITIES, "P9"),
     ("push-to-nobody", "what becomes durable wakes no connection", LIVE, "P8"),
     ("live-checked-once", "what a connected device may do is not asked again", LIVE, "P12"),
+    ("no-rate-limit", "a device and an address may ask without end", LIMITS, "asked on and on"),
+    ("body-before-auth", "whole bodies are taken of anybody", LIMITS, "more than 64 KiB of a stranger"),
+    ("half-open-forever", "heads and idle connections have no time limit", LIMITS, "half-open connection stays"),
+    ("unbounded-header", "heads have no limit of length", LIMITS, "a head of 80 KiB"),
+    ("uncounted-sockets", "connections that stay behind a proxy count for nobody", LIMITS, "a third connection"),
+    ("gate-panics", "every batch makes validation panic", LIMITS, "the relay goes on"),
     ("answer-before-commit", "most commits are answered before they are made", SIMULATOR, "holds no replica"),
 ];
 

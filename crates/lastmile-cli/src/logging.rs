@@ -36,3 +36,11 @@ fn begin(level: &str, coloured: bool, json: bool) {
     // A second start in one process (tests) keeps the first.
     let _ = if json { log.json().flatten_event(true).with_span_list(false).try_init() } else { log.try_init() };
 }
+
+/// Lets a panic be logged by where it happened alone: what it says may hold somebody's data.
+pub fn name_panics_by_place() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, ToString::to_string);
+        tracing::error!(place, "a part of the program panicked; this is a fault of the program, please report it");
+    }));
+}

@@ -165,6 +165,12 @@ impl Course {
         random::<2>(self.replica.clock()).map_or(0, u16::from_be_bytes)
     }
 
+    /// The rest that a relay asks for, and up to a quarter more, so that those whom it sent away together do not come back together.
+    fn scattered(&self, rest: Duration) -> Duration {
+        let rest = rest.min(LONGEST_REST);
+        rest.saturating_add(rest.mul_f64(f64::from(self.jitter()) / f64::from(u16::MAX) / 4.0))
+    }
+
     fn tell(&self) {
         if let Ok(now) = self.replica.status() {
             self.status.send_replace(now);
@@ -188,7 +194,7 @@ impl Course {
         if end.signed_in && begun.elapsed() >= LASTING {
             backoff.reset();
         }
-        Some(end.rest.min(LONGEST_REST))
+        Some(self.scattered(end.rest))
     }
 
     /// Makes one exchange, and tells how long to wait after it.
@@ -213,7 +219,7 @@ impl Course {
                 again()
             }
         };
-        let pause = pause.max(exchanged.rest.min(LONGEST_REST));
+        let pause = pause.max(self.scattered(exchanged.rest));
         self.tell();
         // What the exchange itself brought is no reason for another one; what was saved meanwhile is.
         while changes.try_recv().is_ok() {}

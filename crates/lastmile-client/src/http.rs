@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body, Frame, SizeHint};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -15,6 +17,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use lastmile_model::planted;
+use lastmile_protocol::Code;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -160,6 +163,12 @@ impl Carrier {
             progress.moved();
             let status = response.status();
             let kind = response.headers().get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+            if kind != Some(MEDIA_TYPE)
+                && let Some(retry_after_ms) = asked_to_wait(status, response.headers())
+            {
+                // The relay's own door, or a proxy before it, in words of HTTP.
+                return Err(ClientError::Refused { code: Code::Busy, retry_after_ms });
+            }
             if kind != Some(MEDIA_TYPE) {
                 let found = format!("HTTP {}, {}", status.as_u16(), kind.unwrap_or("no media type"));
                 return Err(ClientError::NotARelay { relay: self.relay.clone(), found });
@@ -189,6 +198,13 @@ impl Carrier {
         }
         Ok(received.into())
     }
+}
+
+/// For how many milliseconds an answer that is no relay's asks to be left alone, where it is one that does.
+fn asked_to_wait(status: StatusCode, headers: &HeaderMap) -> Option<u64> {
+    let waits = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let seconds = headers.get(RETRY_AFTER).filter(|_| waits)?.to_str().ok()?.trim().parse::<u64>().ok()?;
+    Some(seconds.saturating_mul(1000))
 }
 
 /// Whether an address is one of TLS; one of plain HTTP must not leave this computer.
@@ -275,6 +291,32 @@ mod tests {
         let error = post(slow_server(32 << 10, 1 << 20)).await.unwrap_err();
         let ClientError::Unreachable { sent, .. } = error else { panic!("{error}") };
         assert!(sent >= 1 << 20 && started.elapsed() < Duration::from_secs(4), "{sent}, {:?}", started.elapsed());
+    }
+
+    /// Answers one request with this head, and returns the address.
+    fn answering(head: &'static str) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut tcp, _) = listener.accept().unwrap();
+            let _ = tcp.read(&mut [0; 1024]);
+            tcp.write_all(head.as_bytes()).unwrap();
+        });
+        address
+    }
+
+    async fn told(head: &'static str) -> ClientError {
+        let carrier = Carrier::new(&format!("http://{}", answering(head)), None, Duration::from_secs(5)).unwrap();
+        carrier.post("/v1/sync", Vec::new(), &watch::Sender::default()).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn who_is_asked_to_wait_is_told_for_how_long() {
+        let busy =
+            "HTTP/1.1 429 Too Many Requests\r\nretry-after: 7\r\ncontent-type: text/plain\r\ncontent-length: 0\r\n\r\n";
+        assert!(matches!(told(busy).await, ClientError::Refused { code: Code::Busy, retry_after_ms: 7_000 }));
+        let login = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/html\r\ncontent-length: 0\r\n\r\n";
+        assert!(matches!(told(login).await, ClientError::NotARelay { .. }));
     }
 
     #[tokio::test]

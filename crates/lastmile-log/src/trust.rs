@@ -44,13 +44,21 @@ pub struct Trust {
     waiting: BTreeMap<AuthorId, Vec<Waiting>>,
     /// Those whom root has certified.
     offices: BTreeSet<AuthorId>,
+    /// Whom an author has certified to go on for it.
+    successors: BTreeMap<AuthorId, BTreeSet<AuthorId>>,
 }
 
 impl Trust {
     /// Trusts the deployment's root and nobody yet.
     #[must_use]
     pub const fn new(deployment: Deployment) -> Self {
-        Self { deployment, counting: BTreeMap::new(), waiting: BTreeMap::new(), offices: BTreeSet::new() }
+        Self {
+            deployment,
+            counting: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            offices: BTreeSet::new(),
+            successors: BTreeMap::new(),
+        }
     }
 
     /// The deployment.
@@ -135,8 +143,10 @@ impl Trust {
         while let Some(certificate) = next.pop() {
             let author = certificate.author(&self.deployment);
             accepted.push(certificate.clone());
-            if certificate.issuer == Issuer::Root {
-                self.offices.insert(author);
+            match certificate.issuer {
+                Issuer::Root => drop(self.offices.insert(author)),
+                Issuer::Office(_) => {}
+                Issuer::Predecessor(before) => drop(self.successors.entry(before).or_default().insert(author)),
             }
             self.counting.entry(author).or_default().insert(certificate);
             let mut still = Vec::new();
@@ -214,6 +224,51 @@ impl Trust {
     /// Every certified author with the certificate that says most.
     pub fn authors(&self) -> impl Iterator<Item = (AuthorId, &Certificate)> {
         self.counting.keys().filter_map(|author| Some((*author, self.certificate(*author)?)))
+    }
+
+    /// Whom an author has certified to go on for it.
+    pub fn successors(&self, author: AuthorId) -> impl Iterator<Item = AuthorId> {
+        self.successors.get(&author).into_iter().flatten().copied()
+    }
+
+    /// The first of the authors that went on for one another up to this one: what they have in common is the device.
+    #[must_use]
+    pub fn first_of(&self, author: AuthorId) -> AuthorId {
+        let (mut first, mut seen) = (author, BTreeSet::new());
+        while seen.insert(first)
+            && let Some(Certificate { issuer: Issuer::Predecessor(before), .. }) = self.certificate(first)
+        {
+            first = *before;
+        }
+        first
+    }
+
+    /// The part of this that decides what becomes of certificates of these authors: cheap to make, to try out what they would be, however
+    /// many others are certified.
+    #[must_use]
+    pub fn about(&self, authors: impl IntoIterator<Item = AuthorId>) -> Self {
+        let mut part = Self::new(self.deployment);
+        let (mut seen, mut next) = (BTreeSet::new(), authors.into_iter().collect::<Vec<_>>());
+        while let Some(author) = next.pop() {
+            if !seen.insert(author) {
+                continue;
+            }
+            if let Some(counting) = self.counting.get(&author) {
+                next.extend(counting.iter().filter_map(|certificate| certificate.issuer.author()));
+                part.counting.insert(author, counting.clone());
+            }
+            if let Some(waiting) = self.waiting.get(&author) {
+                next.extend(waiting.iter().map(|waiting| waiting.certificate.author(&self.deployment)));
+                part.waiting.insert(author, waiting.clone());
+            }
+            if self.offices.contains(&author) {
+                part.offices.insert(author);
+            }
+            if let Some(successors) = self.successors.get(&author) {
+                part.successors.insert(author, successors.clone());
+            }
+        }
+        part
     }
 
     /// The certificates that let another replica certify an author, issuers before those whom they certify.

@@ -193,6 +193,42 @@ impl<'b> SignedRequest<'b> {
     }
 }
 
+/// Who says to be speaking, by what a body begins with; nothing of it is sure before the signature at its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opening {
+    /// The hello.
+    pub hello: Hello,
+    /// Certificates that follow it directly, as far as they came.
+    pub certificates: Vec<Certificate>,
+}
+
+impl Opening {
+    /// Reads the beginning of a body of which no more has come than is taken of anybody, [`MAX_FRAME_UNAUTHENTICATED`] bytes or more.
+    ///
+    /// # Errors
+    /// [`BadRequest`] when it does not begin with a whole hello.
+    pub fn read(beginning: &[u8]) -> Result<Self, BadRequest> {
+        let (mut hello, mut certificates) = (None, Vec::new());
+        let mut rest = beginning;
+        while let Some((length, prefix)) = frame_length(rest)? {
+            if !is_opening(rest, prefix) || length > MAX_FRAME_UNAUTHENTICATED || certificates.len() > MAX_CERTIFICATES
+            {
+                break;
+            }
+            let Some((whole, after)) = rest.split_at_checked(prefix + length) else { break };
+            match open_one(whole)? {
+                Some(Frame::Hello(said)) if hello.is_none() => hello = Some(said),
+                Some(Frame::Certificates(more)) => certificates.extend(more),
+                _ => break,
+            }
+            rest = after;
+        }
+        let limit = MAX_FRAME_UNAUTHENTICATED;
+        let hello = hello.ok_or(BadFrame::TooLarge { limit, length: beginning.len() as u64 })?;
+        Ok(Self { hello, certificates })
+    }
+}
+
 /// Tells whether a frame is a hello or certificates.
 fn is_opening(bytes: &[u8], prefix: usize) -> bool {
     matches!(bytes.get(prefix), Some(1 | 5))

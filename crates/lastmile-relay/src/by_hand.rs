@@ -14,7 +14,7 @@ use crate::operation::Operation;
 use crate::server::Shared;
 use crate::sync::{answer_enrol, answer_sync};
 use crate::writer::Writing;
-use crate::{InviteOrder, OfficeAnswer, OfficeError, RelayError, RelayFolder};
+use crate::{Bounds, InviteOrder, OfficeAnswer, OfficeError, RateLimits, RelayError, RelayFolder};
 
 /// An answer that comes once the writer has had its turns.
 pub type Answer = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
@@ -40,7 +40,9 @@ impl HandRelay {
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (url, operation) = (format!("http://{nowhere}"), Operation::new(None, 0, 0, folder.central.now_ms()));
         let connections = Connections::new(Limits::default());
-        let (shared, writing) = Shared::new(folder.central, connections, nowhere, url, operation)?;
+        // What a processor takes is no part of a simulated history.
+        let bounds = Bounds { rates: RateLimits::UNLIMITED, ..Bounds::default() };
+        let (shared, writing) = Shared::new(folder.central, connections, nowhere, url, operation, bounds)?;
         Ok(Self { shared, writing })
     }
 
@@ -50,9 +52,9 @@ impl HandRelay {
         let shared = Arc::clone(&self.shared);
         let enrols = path == "/v1/enrol";
         Box::pin(async move {
-            let (answer, _) =
-                if enrols { answer_enrol(&shared, &body).await } else { answer_sync(&shared, &body).await };
-            answer
+            let said =
+                if enrols { answer_enrol(&shared, None, &body).await } else { answer_sync(&shared, None, &body).await };
+            said.body
         })
     }
 

@@ -10,6 +10,7 @@ use lastmile_protocol::{
 };
 
 use crate::RelayError;
+use crate::rates::Payer;
 use crate::vectors::Vectors;
 use crate::writer::{Brought, Writer};
 
@@ -29,6 +30,8 @@ pub(crate) struct Exchange {
     pub deployment: Deployment,
     /// Who is at the other end.
     pub peer: AuthorId,
+    /// On whose account that goes.
+    pub payer: Payer,
     /// What devices were seen to hold.
     pub vectors: Arc<Vectors>,
     /// The sealed places of what was brought last.
@@ -111,8 +114,8 @@ impl Exchange {
                 let seals =
                     request.batches.iter().flat_map(|batch| batch.seals.iter().map(|seal| (&batch.scope, seal)));
                 self.note_brought(seals.map(|(scope, seal)| (scope.clone(), seal.author, seal.seq, seal.chain)));
-                match self.writer.upload(Brought { certificates: request.certificates, batches: request.batches }).await
-                {
+                let brought = Brought { by: self.payer, certificates: request.certificates, batches: request.batches };
+                match self.writer.upload(brought).await {
                     Ok(stored) => session.stored(token, stored)?,
                     Err(code) => return Ok(Err(code)),
                 }

@@ -1,24 +1,27 @@
 //! The endpoints.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
+use futures_util::Stream;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use lastmile_log::fingerprint;
-use lastmile_protocol::Code;
-use lastmile_web::Peer;
+use lastmile_protocol::limits::MAX_FRAME_UNAUTHENTICATED;
 use lastmile_web::websocket::{self, Upgrade};
+use lastmile_web::{Origin, Peer};
 use serde::Serialize;
 use serde_json::json;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
-use crate::live;
+use crate::meter::metered;
 use crate::office::command::OfficeCommand;
 use crate::operation::{page, readiness};
+use crate::rates::{Cost, Payer};
 use crate::server::Shared;
-use crate::sync::{answer_enrol, answer_sync};
-use crate::{OfficeAnswer, OfficeError};
+use crate::sync::{Refusal, Said, answer_enrol, answer_sync};
+use crate::{OfficeAnswer, OfficeError, intake, live};
 
 /// Headers by which a proxy says that it passes a request on.
 const FORWARDED: [&str; 2] = ["forwarded", "x-forwarded-for"];
@@ -31,30 +34,82 @@ pub(crate) fn routes(shared: Arc<Shared>) -> BoxedFilter<(Response<Bytes>,)> {
     };
     let sync = warp::path!("v1" / "sync")
         .and(warp::post())
-        .and(warp::body::bytes())
+        .and(lastmile_web::origin())
+        .and(warp::header::optional::<u64>("content-length"))
+        .and(warp::body::stream())
         .and(with.clone())
-        .then(|body: Bytes, shared: Arc<Shared>| async move { binary(answer_sync(&shared, &body).await) });
+        .then(|origin, announced, body, shared: Arc<Shared>| async move {
+            binary(sync(&shared, address(origin), announced, body).await)
+        });
     let enrol = warp::path!("v1" / "enrol")
         .and(warp::post())
-        .and(warp::body::bytes())
+        .and(lastmile_web::origin())
+        .and(warp::body::stream())
         .and(with.clone())
-        .then(|body: Bytes, shared: Arc<Shared>| async move { binary(answer_enrol(&shared, &body).await) });
+        .then(|origin, body, shared: Arc<Shared>| async move { binary(enrol(&shared, address(origin), body).await) });
     let office = warp::path!("v1" / "office")
         .and(warp::post())
         .and(lastmile_web::peer())
         .and(warp::header::headers_cloned())
-        .and(warp::body::bytes())
+        .and(warp::body::stream())
         .and(with.clone())
-        .then(|peer: Option<Peer>, headers: HeaderMap, body: Bytes, shared: Arc<Shared>| async move {
-            office_reply(&office(&shared, peer, &headers, &body).await)
+        .then(|peer: Option<Peer>, headers: HeaderMap, body, shared: Arc<Shared>| async move {
+            office_reply(&office(&shared, peer, &headers, body).await)
         });
-    let live = warp::path!("v1" / "live").and(warp::get()).and(websocket::upgrade(live::PROTOCOL)).and(with).map(
-        |upgrade: Option<Upgrade>, shared: Arc<Shared>| match upgrade {
-            Some(upgrade) => upgrade.begin(move |socket| live::serve(shared, socket)),
+    let live = warp::path!("v1" / "live")
+        .and(warp::get())
+        .and(lastmile_web::origin())
+        .and(websocket::upgrade(live::PROTOCOL))
+        .and(with)
+        .map(|origin, upgrade: Option<Upgrade>, shared: Arc<Shared>| match upgrade {
+            Some(upgrade) => match enter(&shared, address(origin)) {
+                Ok(()) => upgrade.begin(move |socket| live::serve(shared, socket, address(origin))),
+                Err(refusal) => binary(refusal.said("a live connection")),
+            },
             None => Upgrade::required(live::PROTOCOL),
-        },
-    );
+        });
     sync.or(live).unify().or(enrol).unify().or(office).unify().or(health_routes(shared)).unify().boxed()
+}
+
+fn address(origin: Option<Origin>) -> Option<IpAddr> {
+    origin.map(|Origin(address)| address)
+}
+
+/// Takes a request of an address in, before anything of it is read.
+fn enter(shared: &Shared, address: Option<IpAddr>) -> Result<(), Refusal> {
+    shared.rates.take_of_address(address, Cost::REQUEST, shared.now_ms()).map_err(Refusal::slower)
+}
+
+/// Takes a body, and puts what that took on its address's account.
+async fn take<T: AsRef<[u8]>>(
+    shared: &Shared,
+    address: Option<IpAddr>,
+    taking: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, Refusal> {
+    enter(shared, address)?;
+    let (taken, cpu) = metered(taking).await;
+    let bytes = taken.as_ref().map_or(MAX_FRAME_UNAUTHENTICATED, |body| body.as_ref().len()) as u64;
+    shared.rates.charge(Payer { device: None, address }, Cost { requests: 0, bytes, cpu }, shared.now_ms());
+    taken
+}
+
+async fn sync<B: Buf, E>(
+    shared: &Shared,
+    address: Option<IpAddr>,
+    announced: Option<u64>,
+    body: impl Stream<Item = Result<B, E>>,
+) -> Said {
+    match take(shared, address, intake::large(shared, address, announced, body)).await {
+        Ok(body) => answer_sync(shared, address, body.as_ref()).await,
+        Err(refusal) => refusal.said("a sync request"),
+    }
+}
+
+async fn enrol<B: Buf, E>(shared: &Shared, address: Option<IpAddr>, body: impl Stream<Item = Result<B, E>>) -> Said {
+    match take(shared, address, intake::small(body)).await {
+        Ok(body) => answer_enrol(shared, address, &body).await,
+        Err(refusal) => refusal.said("an enrolment"),
+    }
 }
 
 /// Whether the relay lives and takes uploads; details for this computer alone.
@@ -95,9 +150,17 @@ fn is_near(shared: &Shared, peer: Option<Peer>, headers: &HeaderMap) -> bool {
     near && !FORWARDED.iter().any(|name| headers.contains_key(*name))
 }
 
-fn binary((body, refused): (Vec<u8>, Option<Code>)) -> Response<Bytes> {
-    let status = refused.and_then(|code| StatusCode::from_u16(code.http_status()).ok()).unwrap_or(StatusCode::OK);
-    reply(status, "application/vnd.lastmile.v1", body)
+fn binary(said: Said) -> Response<Bytes> {
+    let status = match said.refused {
+        Some(_) if said.limited => StatusCode::TOO_MANY_REQUESTS,
+        Some(code) => StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::BAD_REQUEST),
+        None => StatusCode::OK,
+    };
+    let mut response = reply(status, "application/vnd.lastmile.v1", said.body);
+    if said.retry_after_ms > 0 && matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(said.retry_after_ms.div_ceil(1000)));
+    }
+    response
 }
 
 fn json<T: Serialize>(status: StatusCode, body: &T) -> Response<Bytes> {
@@ -117,7 +180,7 @@ async fn office(
     shared: &Shared,
     peer: Option<Peer>,
     headers: &HeaderMap,
-    body: &[u8],
+    body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Result<OfficeAnswer, OfficeError> {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
     // Keyed hashes are compared, so that the time taken says nothing about the secret.
@@ -125,8 +188,9 @@ async fn office(
     if !is_near(shared, peer, headers) || given.map(hash) != Some(hash(shared.admin_token.as_bytes())) {
         return Err(OfficeError::NotPermitted);
     }
+    let body = intake::trusted(body).await.map_err(|error| OfficeError::BadRequest { text: error.to_string() })?;
     let command: OfficeCommand =
-        serde_json::from_slice(body).map_err(|error| OfficeError::BadRequest { text: error.to_string() })?;
+        serde_json::from_slice(&body).map_err(|error| OfficeError::BadRequest { text: error.to_string() })?;
     shared.command(command).await
 }
 

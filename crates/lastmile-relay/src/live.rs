@@ -8,6 +8,7 @@ mod admission;
 pub(crate) mod sessions;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,10 +18,12 @@ use lastmile_protocol::{
     Access, BatchOutcome, Carrier, Code, Effect, PeerCheck, Role, Session, SessionConfig, SessionError, StoreRequest,
 };
 use lastmile_web::websocket::{Came, Socket, SocketError};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use crate::RelayError;
 use crate::exchange::{Exchange, RETRY_MS};
+use crate::meter::metered;
+use crate::rates::{Cost, Payer};
 use crate::server::Shared;
 use crate::writer::Brought;
 use sessions::{Listener, Member, Word};
@@ -30,6 +33,9 @@ pub(crate) const PROTOCOL: &str = "lastmile.v1";
 
 /// How long a farewell may take.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The longest rest of a device that asked too much before it is listened to again: shorter than it takes to count as silent.
+const LONGEST_REST: Duration = Duration::from_secs(10);
 
 /// How much is read for a device at a time, in bytes of batches: so much, and a batch, waits here for one that takes nothing.
 const READ_CHUNK: u64 = 64 << 10;
@@ -97,10 +103,11 @@ impl From<RelayError> for End {
 }
 
 /// Serves one socket until it ends.
-pub(crate) async fn serve(shared: Arc<Shared>, socket: Socket) {
+pub(crate) async fn serve(shared: Arc<Shared>, socket: Socket, address: Option<IpAddr>) {
     let Ok(challenge) = shared.random::<16>() else { return };
     let listener = Arc::new(Listener::default());
     let mut line = Line::new(Arc::clone(&shared), socket, Arc::clone(&listener), challenge);
+    line.payer.address = address;
     let end = tokio::select! {
         ended = line.run() => ended.err().unwrap_or(End::Gone),
         word = listener.closed() => End::Word(word),
@@ -121,6 +128,10 @@ struct Line {
     unanswered: u32,
     /// Ticks in which a frame that had begun did not go on.
     standing: u32,
+    /// On whose account this goes.
+    payer: Payer,
+    /// Nothing is taken from the peer before this, because it asked too much.
+    resumes: Instant,
 }
 
 impl Line {
@@ -138,7 +149,8 @@ impl Line {
         let mut ticks = interval_at(Instant::now() + patience, options.ping);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let session = Session::new(config, Vec::new());
-        Self { shared, socket, session, listener, member: None, ticks, unanswered: 0, standing: 0 }
+        let (payer, resumes) = (Payer::default(), Instant::now());
+        Self { shared, socket, session, listener, member: None, ticks, unanswered: 0, standing: 0, payer, resumes }
     }
 
     async fn run(&mut self) -> Result<(), End> {
@@ -146,11 +158,14 @@ impl Line {
         let mut stopping = std::pin::pin!(connections.stopping());
         self.answer().await?;
         loop {
+            let rests = self.resumes > Instant::now();
             tokio::select! {
-                came = self.socket.receive() => {
+                // What it goes on sending meanwhile waits in its own buffers.
+                () = sleep_until(self.resumes), if rests => {}
+                came = self.socket.receive(), if !rests => {
                     self.unanswered = 0;
                     match came? {
-                        Came::Bytes(bytes) => self.take(&bytes).await?,
+                        Came::Bytes(bytes) => Box::pin(self.pay(&bytes)).await?,
                         Came::Sign => self.listener.heard(self.shared.now_ms()),
                         Came::Closed => return Err(End::Gone),
                     }
@@ -160,6 +175,20 @@ impl Line {
                 () = stopping.as_mut() => return Err(End::Stopping),
             }
         }
+    }
+
+    /// Takes what came on the account of device and address, and lets them rest when it is overdrawn.
+    async fn pay(&mut self, bytes: &[u8]) -> Result<(), End> {
+        let (taken, cpu) = metered(self.take(bytes)).await;
+        let (rates, now_ms) = (&self.shared.rates, self.shared.now_ms());
+        rates.charge(self.payer, Cost { requests: 0, bytes: bytes.len() as u64, cpu }, now_ms);
+        let of_address = rates.take_of_address(self.payer.address, Cost::default(), now_ms);
+        let of_device =
+            self.payer.device.map_or(Ok(()), |device| rates.take_of_device(device, Cost::default(), now_ms));
+        if let Err(wait) = of_device.and(of_address) {
+            self.resumes = Instant::now() + Duration::from_millis(wait).min(LONGEST_REST);
+        }
+        taken
     }
 
     /// Feeds what came to the session and answers what it asks.
@@ -203,6 +232,7 @@ impl Line {
             office: self.shared.office.clone(),
             deployment: self.shared.deployment,
             peer: member.author,
+            payer: self.payer,
             vectors: Arc::clone(&self.shared.vectors),
             brought: Mutex::default(),
         })
@@ -239,7 +269,8 @@ impl Line {
         let denied = denied.await?;
         let refused: Vec<bool> = request.batches.iter().map(|batch| denied.contains(&batch.scope)).collect();
         let batches = request.batches.into_iter().filter(|batch| !denied.contains(&batch.scope)).collect();
-        let brought = Brought { certificates: request.certificates, batches };
+        let brought = Brought { by: self.payer, certificates: request.certificates, batches };
+        self.shared.rates.charge(self.payer, Cost::REQUEST, self.shared.now_ms());
         let mut stored = self.shared.writer.upload(brought).await.map_err(End::Failed)?;
         let mut taken = std::mem::take(&mut stored.outcomes).into_iter();
         let nobody = || BatchOutcome::Refused { author: None };

@@ -1,13 +1,16 @@
 //! Nonces of signed requests that were seen.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use lastmile_model::AuthorId;
 use lastmile_protocol::limits::AUTH_WINDOW_MS;
 
-/// The most requests that are remembered.
-const MOST: usize = 1 << 18;
+/// The most requests that are remembered: of a thousand devices a second, or of forty that use up what a device may ask. Some 100 MB.
+const MOST: usize = 1 << 20;
+
+/// Nonces that end within so many milliseconds of one another are forgotten together.
+const TOGETHER_MS: i64 = 10_000;
 
 /// What became of a nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +28,8 @@ type Key = (AuthorId, [u8; 16]);
 #[derive(Debug, Default)]
 struct Inner {
     known: HashSet<Key>,
-    order: VecDeque<(i64, Key)>,
+    /// By the time, in steps, at which their signature counts no more.
+    ends: BTreeMap<i64, Vec<Key>>,
 }
 
 /// The nonces of the time in which a signature counts.
@@ -33,15 +37,21 @@ struct Inner {
 pub(crate) struct Nonces(Mutex<Inner>);
 
 impl Nonces {
-    /// Takes note of a nonce whose signature was verified.
-    pub fn see(&self, author: AuthorId, nonce: [u8; 16], now_ms: i64) -> Seen {
+    /// Whether a nonce was seen, so that a copy of a request costs its author nothing.
+    pub fn knows(&self, author: AuthorId, nonce: [u8; 16]) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).known.contains(&(author, nonce))
+    }
+
+    /// Takes note of a nonce whose signature, made for this time, was verified.
+    pub fn see(&self, author: AuthorId, nonce: [u8; 16], made_ms: i64, now_ms: i64) -> Seen {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A signature may be made for ten minutes ahead, so it counts for up to twenty.
-        while let Some((seen, key)) = inner.order.front().copied()
-            && now_ms.saturating_sub(seen) > 2 * AUTH_WINDOW_MS
+        // A signature counts for ten minutes after the time that it was made for.
+        while let Some(first) = inner.ends.first_entry()
+            && first.key().saturating_mul(TOGETHER_MS) < now_ms
         {
-            inner.order.pop_front();
-            inner.known.remove(&key);
+            for key in first.remove() {
+                inner.known.remove(&key);
+            }
         }
         if inner.known.contains(&(author, nonce)) {
             return Seen::Repeated;
@@ -50,7 +60,8 @@ impl Nonces {
             return Seen::Full;
         }
         inner.known.insert((author, nonce));
-        inner.order.push_back((now_ms, (author, nonce)));
+        let end = made_ms.saturating_add(AUTH_WINDOW_MS).div_euclid(TOGETHER_MS).saturating_add(1);
+        inner.ends.entry(end).or_default().push((author, nonce));
         Seen::First
     }
 }
@@ -63,9 +74,14 @@ mod tests {
     fn remembers_for_as_long_as_a_signature_counts() {
         let nonces = Nonces::default();
         let author = AuthorId([1; 16]);
-        assert_eq!(nonces.see(author, [1; 16], 0), Seen::First);
-        assert_eq!(nonces.see(author, [1; 16], 2 * AUTH_WINDOW_MS), Seen::Repeated);
-        assert_eq!(nonces.see(AuthorId([2; 16]), [1; 16], 0), Seen::First);
-        assert_eq!(nonces.see(author, [1; 16], 2 * AUTH_WINDOW_MS + 1), Seen::First);
+        assert_eq!(nonces.see(author, [1; 16], 0, 0), Seen::First);
+        assert_eq!(nonces.see(author, [1; 16], 0, AUTH_WINDOW_MS), Seen::Repeated);
+        assert_eq!(nonces.see(AuthorId([2; 16]), [1; 16], 0, 0), Seen::First);
+        // Made for ten minutes ahead: it counts for twenty.
+        assert_eq!(nonces.see(author, [2; 16], AUTH_WINDOW_MS, 0), Seen::First);
+        assert_eq!(nonces.see(author, [2; 16], AUTH_WINDOW_MS, 2 * AUTH_WINDOW_MS), Seen::Repeated);
+        assert_eq!(nonces.see(author, [1; 16], 0, 2 * AUTH_WINDOW_MS), Seen::First, "forgotten, as it counts no more");
+        assert_eq!(nonces.see(author, [2; 16], AUTH_WINDOW_MS, 2 * AUTH_WINDOW_MS + 2 * TOGETHER_MS), Seen::First);
+        assert!(nonces.0.lock().unwrap().known.len() <= 2);
     }
 }

@@ -161,6 +161,13 @@ fn write_work(shared: &Shared, counts: Option<Counts>, now_ms: i64, page: &mut P
     page.one("lastmile_uploads_total", "counter", "Uploads answered.", Some(stats.uploads()));
     page.one("lastmile_group_commits_total", "counter", "Transactions that took them.", Some(stats.group_commits()));
     page.one("lastmile_uploads_refused_total", "counter", "Uploads that could not be stored.", Some(stats.refused()));
+    page.one("lastmile_panics_total", "counter", "Work that ended in a panic and was undone.", Some(stats.panics()));
+    page.begin("lastmile_limited_total", "counter", "Requests refused because a device or an address asked too much.");
+    let (devices, addresses) = shared.rates.refused();
+    page.labelled("", "by=\"device\"", devices);
+    page.labelled("", "by=\"address\"", addresses);
+    let help = "Bytes of request bodies in memory beyond the first 64 KiB of each.";
+    page.one("lastmile_bodies_bytes", "gauge", help, Some(shared.bodies.bytes()));
     let Some(counts) = counts else { return };
     page.begin("lastmile_changes", "gauge", "Changes held, by state.");
     for (state, count) in [

@@ -19,17 +19,19 @@ use crate::central::Central;
 use crate::clock::{Chance, Clock, random};
 use crate::counted::Counted;
 use crate::http::{operator_routes, routes};
+use crate::intake::Bodies;
 use crate::keys::{keep_pin, write_secret};
 use crate::live::sessions::Sessions;
 use crate::nonces::Nonces;
 use crate::office::command::OfficeCommand;
 use crate::operation::Operation;
+use crate::rates::Rates;
 use crate::remote::{ADDRESS_FILE, TOKEN_FILE};
 use crate::serving::certified::Certified;
 use crate::serving::{NEAR, Serving, host_of};
 use crate::vectors::Vectors;
 use crate::writer::{Writer, Writing};
-use crate::{InviteOrder, OfficeAnswer, OfficeError, OfficeHandle, RelayError, RelayFolder, WriterStats};
+use crate::{Bounds, InviteOrder, OfficeAnswer, OfficeError, OfficeHandle, RelayError, RelayFolder, WriterStats};
 
 /// For how long counts are told again without counting.
 const COUNTS_MS: i64 = 2_000;
@@ -41,6 +43,10 @@ pub(crate) struct Shared {
     pub epoch: AuthorId,
     pub office: AuthorKey,
     pub nonces: Nonces,
+    /// What devices and addresses have used.
+    pub rates: Arc<Rates>,
+    /// The memory that large bodies take up.
+    pub bodies: Arc<Bodies>,
     pub vectors: Arc<Vectors>,
     /// Who is connected for good.
     pub sessions: Arc<Sessions>,
@@ -64,18 +70,22 @@ impl Shared {
         addr: SocketAddr,
         url: String,
         operation: Operation,
+        bounds: Bounds,
     ) -> Result<(Arc<Self>, Writing), RelayError> {
         let (deployment, epoch, office) = (central.deployment, central.office, central.keys.office.clone());
         let reader = Mutex::new((central.store.reader()?, None));
         let (admin_token, admin_salt) = (ChangeHash(central.random::<32>()?).to_string(), central.random::<32>()?);
         let (clock, chance, sessions) = (central.clock(), central.chance(), Arc::clone(&central.live));
-        let (writer, writing) = Writer::new(central);
+        let rates = Arc::new(Rates::new(bounds.rates));
+        let (writer, writing) = Writer::new(central, Arc::clone(&rates));
         let shared = Self {
             writer,
             deployment,
             epoch,
             office,
             nonces: Nonces::default(),
+            rates,
+            bodies: Arc::new(Bodies::new(bounds.bodies)),
             vectors: Arc::default(),
             sessions,
             chance,
@@ -167,7 +177,7 @@ impl Relay {
     /// # Errors
     /// When an address cannot be had, the folder cannot be written, or the certificate cannot be used.
     pub async fn serve(mut folder: RelayFolder, serving: Serving) -> Result<RunningRelay, RelayError> {
-        let server = Server::bind(serving.listen, serving.bounds()).await?;
+        let server = Server::bind(serving.listen, serving.connection_limits()).await?;
         let addr = server.local_addr();
         let path = folder.path().to_owned();
         let now_ms = folder.central.now_ms();
@@ -179,7 +189,8 @@ impl Relay {
         host_of(&url)?;
         let first_request = u64::from_be_bytes(folder.central.random()?);
         let operation = Operation::new(Some(path.clone()), serving.disk_floor, first_request, now_ms);
-        let (shared, writing) = Shared::new(folder.central, server.connections(), addr, url, operation)?;
+        let (shared, writing) =
+            Shared::new(folder.central, server.connections(), addr, url, operation, serving.bounds)?;
         let (stop, stopped) = watch::channel(());
         let mut sides = Vec::new();
         let near = match &certified {

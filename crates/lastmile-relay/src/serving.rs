@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lastmile_web::Limits;
 
-use crate::RelayError;
+use crate::{RateLimits, RelayError};
 
 /// How the connections of devices are encrypted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,6 +30,21 @@ pub enum Encryption {
     },
 }
 
+/// What devices may ask of a relay, beyond the limits of their connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// What one device, and one address, may use in a minute.
+    pub rates: RateLimits,
+    /// The most memory, in bytes, that bodies of requests beyond their first 64 KiB take up; one address takes up a quarter of it at most.
+    pub bodies: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { rates: RateLimits::default(), bodies: 256 << 20 }
+    }
+}
+
 /// How a relay is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Serving {
@@ -37,6 +52,8 @@ pub struct Serving {
     pub listen: SocketAddr,
     /// The bounds of its connections.
     pub limits: Limits,
+    /// What devices may ask.
+    pub bounds: Bounds,
     /// How connections are encrypted.
     pub encryption: Encryption,
     /// URL under which devices reach it, for invites; by default the address it listens on.
@@ -52,10 +69,11 @@ pub struct Serving {
 impl Serving {
     /// Serves on an address in clear text, without metrics.
     #[must_use]
-    pub const fn new(listen: SocketAddr, limits: Limits) -> Self {
+    pub fn new(listen: SocketAddr, limits: Limits) -> Self {
         Self {
             listen,
             limits,
+            bounds: Bounds::default(),
             encryption: Encryption::Clear,
             url: None,
             metrics: None,
@@ -65,7 +83,7 @@ impl Serving {
     }
 
     /// The limits that follow from how it is encrypted: in clear text nobody but this computer and the proxies comes in.
-    pub(crate) fn bounds(&self) -> Limits {
+    pub(crate) fn connection_limits(&self) -> Limits {
         let clear = self.encryption == Encryption::Clear;
         Limits { proxies_only: self.limits.proxies_only || clear, ..self.limits.clone() }
     }
@@ -93,9 +111,9 @@ mod tests {
     #[test]
     fn clear_text_is_for_this_computer_and_the_proxies_alone() {
         let clear = Serving::new(NEAR, Limits::default());
-        assert!(clear.bounds().proxies_only);
+        assert!(clear.connection_limits().proxies_only);
         let private = Serving { encryption: Encryption::Private { names: Vec::new() }, ..clear };
-        assert!(!private.bounds().proxies_only);
+        assert!(!private.connection_limits().proxies_only);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Who may exchange what: the checks before a session, and enrolment over the same ground.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use lastmile_log::{Certificate, Vector};
 use lastmile_model::{AuthorId, Scope};
@@ -10,25 +12,50 @@ use lastmile_protocol::request::{BadRequest, SignedRequest};
 use lastmile_protocol::{Access, Carrier, Code, LocalScope, Role, Session, SessionConfig};
 
 use crate::RelayError;
+use crate::central::Central;
 use crate::exchange::Exchange;
+use crate::meter::metered;
 use crate::nonces::Seen;
+use crate::rates::{Cost, Payer};
 use crate::server::Shared;
 
 /// When a device that met a busy relay comes again.
 const RETRY_MS: u64 = 10_000;
 
 /// Why no session was begun.
-struct Refusal {
+#[derive(Debug)]
+pub(crate) struct Refusal {
     code: Code,
     arguments: Vec<String>,
     retry_after_ms: u64,
     certificates: Vec<Certificate>,
+    /// Whether it is the speaker that asks too much, not the relay that is busy.
+    limited: bool,
+}
+
+/// What is answered to a request.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    pub body: Vec<u8>,
+    /// The code, when the request was refused as a whole.
+    pub refused: Option<Code>,
+    /// When to come again, in milliseconds; 0 for no wish.
+    pub retry_after_ms: u64,
+    /// Whether it was refused because the speaker asks too much.
+    pub limited: bool,
+}
+
+/// Who speaks, as far as certificates go.
+pub(crate) struct Speaker {
+    pub certificate: Certificate,
+    /// The first of the authors that went on for one another.
+    pub device: AuthorId,
 }
 
 impl From<Code> for Refusal {
     fn from(code: Code) -> Self {
         let retry_after_ms = if matches!(code, Code::Busy | Code::Internal) { RETRY_MS } else { 0 };
-        Self { code, arguments: Vec::new(), retry_after_ms, certificates: Vec::new() }
+        Self { code, arguments: Vec::new(), retry_after_ms, certificates: Vec::new(), limited: false }
     }
 }
 
@@ -52,41 +79,50 @@ impl From<BadRequest> for Refusal {
 }
 
 impl Refusal {
-    fn with(code: Code, argument: impl ToString) -> Self {
+    pub fn with(code: Code, argument: impl ToString) -> Self {
         Self { arguments: vec![argument.to_string()], ..code.into() }
     }
 
-    fn response(&self) -> Vec<u8> {
-        error_response(self.code, self.arguments.clone(), self.retry_after_ms, &self.certificates)
+    /// The speaker asks too much, and may come again after so many milliseconds.
+    pub fn slower(retry_after_ms: u64) -> Self {
+        Self { retry_after_ms, limited: true, ..Code::Busy.into() }
+    }
+
+    /// The answer that says so.
+    pub fn said(self, what: &'static str) -> Said {
+        tracing::info!(code = %self.code, limited = self.limited, "{what} was refused");
+        let body = error_response(self.code, self.arguments, self.retry_after_ms, &self.certificates);
+        Said { body, refused: Some(self.code), retry_after_ms: self.retry_after_ms, limited: self.limited }
     }
 }
 
-/// Answers `POST /v1/sync`, and tells the code when the request was refused as a whole.
-pub(crate) async fn answer_sync(shared: &Shared, body: &[u8]) -> (Vec<u8>, Option<Code>) {
-    match exchange(shared, body).await {
-        Ok(answered) => answered,
-        Err(refusal) => {
-            tracing::info!(code = %refusal.code, "a sync request was refused");
-            (refusal.response(), Some(refusal.code))
-        }
-    }
+/// Answers `POST /v1/sync`.
+pub(crate) async fn answer_sync(shared: &Shared, address: Option<IpAddr>, body: &[u8]) -> Said {
+    let mut payer = Payer { device: None, address };
+    let (answered, cpu) = metered(exchange(shared, &mut payer, body)).await;
+    let said = answered.unwrap_or_else(|refusal| refusal.said("a sync request"));
+    charge(shared, payer, &said, cpu);
+    said
 }
 
-/// Answers `POST /v1/enrol`, and tells the code when it was refused.
-pub(crate) async fn answer_enrol(shared: &Shared, body: &[u8]) -> (Vec<u8>, Option<Code>) {
-    match enrol(shared, body).await {
-        Ok(response) => (response, None),
-        Err(refusal) => {
-            tracing::info!(code = %refusal.code, "an enrolment was refused");
-            (refusal.response(), Some(refusal.code))
-        }
-    }
+/// Answers `POST /v1/enrol`.
+pub(crate) async fn answer_enrol(shared: &Shared, address: Option<IpAddr>, body: &[u8]) -> Said {
+    let (answered, cpu) = metered(enrol(shared, body)).await;
+    let said = match answered {
+        Ok(body) => Said { body, ..Said::default() },
+        Err(refusal) => refusal.said("an enrolment"),
+    };
+    charge(shared, Payer { device: None, address }, &said, cpu);
+    said
 }
 
-async fn exchange(shared: &Shared, body: &[u8]) -> Result<(Vec<u8>, Option<Code>), Refusal> {
-    let request = SignedRequest::open(body)?;
-    let hello = request.hello.clone().ok_or(Code::OutOfOrder)?;
-    check_time(shared, &request)?;
+/// Puts what an answer took on the accounts of whoever asked.
+fn charge(shared: &Shared, payer: Payer, said: &Said, cpu: Duration) {
+    shared.rates.charge(payer, Cost { requests: 0, bytes: said.body.len() as u64, cpu }, shared.now_ms());
+}
+
+/// Finds out whether whoever says to be speaking may be served, as far as that can be told before the signature.
+pub(crate) async fn admit(shared: &Shared, hello: &Hello, certificates: Vec<Certificate>) -> Result<Speaker, Refusal> {
     if hello.deployment != shared.deployment.id {
         return Err(Code::WrongDeployment.into());
     }
@@ -94,11 +130,25 @@ async fn exchange(shared: &Shared, body: &[u8]) -> Result<(Vec<u8>, Option<Code>
         let certificates = shared.writer.ask(|central| Ok(central.trust()?.chain_of(central.office))).await?;
         return Err(Refusal { certificates, ..Refusal::with(Code::WrongEpoch, shared.epoch) });
     }
-    let certificate = certificate_of(shared, &hello, &request).await?;
+    speaker(shared, hello.author, certificates).await
+}
+
+async fn exchange(shared: &Shared, payer: &mut Payer, body: &[u8]) -> Result<Said, Refusal> {
+    let request = SignedRequest::open(body)?;
+    let hello = request.hello.clone().ok_or(Code::OutOfOrder)?;
+    check_time(shared, &request)?;
+    let Speaker { certificate, device } = admit(shared, &hello, request.certificates.clone()).await?;
     if !request.verify(&certificate.public, &shared.deployment, hello.author, hello.epoch) {
         return Err(Code::BadSignature.into());
     }
-    see_nonce(shared, hello.author, request.auth.nonce)?;
+    if shared.nonces.knows(hello.author, request.auth.nonce) {
+        return Err(Code::Repeated.into());
+    }
+    // Only now: nobody else is to use up the device's account.
+    let cost = Cost { requests: 1, bytes: body.len() as u64, cpu: Duration::ZERO };
+    shared.rates.take_of_device(device, cost, shared.now_ms()).map_err(Refusal::slower)?;
+    payer.device = Some(device);
+    see_nonce(shared, hello.author, &request)?;
     let (config, scopes) = prepare(shared, &hello).await?;
     let mut session = Session::new(config, scopes);
     let exchange = Exchange {
@@ -106,6 +156,7 @@ async fn exchange(shared: &Shared, body: &[u8]) -> Result<(Vec<u8>, Option<Code>
         office: shared.office.clone(),
         deployment: shared.deployment,
         peer: hello.author,
+        payer: *payer,
         vectors: Arc::clone(&shared.vectors),
         brought: Mutex::default(),
     };
@@ -116,7 +167,8 @@ async fn exchange(shared: &Shared, body: &[u8]) -> Result<(Vec<u8>, Option<Code>
             received = outcome.received.bytes, sent = outcome.sent.bytes, "an exchange ended"
         );
     }
-    Ok((response, refused))
+    let retry_after_ms = if refused.is_some() { RETRY_MS } else { 0 };
+    Ok(Said { body: response, refused, retry_after_ms, limited: false })
 }
 
 fn check_time(shared: &Shared, request: &SignedRequest<'_>) -> Result<(), Refusal> {
@@ -124,8 +176,8 @@ fn check_time(shared: &Shared, request: &SignedRequest<'_>) -> Result<(), Refusa
     request.check_clock(now_ms).map_err(|code| Refusal::with(code, now_ms))
 }
 
-fn see_nonce(shared: &Shared, author: AuthorId, nonce: [u8; 16]) -> Result<(), Refusal> {
-    match shared.nonces.see(author, nonce, shared.now_ms()) {
+fn see_nonce(shared: &Shared, author: AuthorId, request: &SignedRequest<'_>) -> Result<(), Refusal> {
+    match shared.nonces.see(author, request.auth.nonce, request.auth.time_ms, shared.now_ms()) {
         Seen::First => Ok(()),
         Seen::Repeated => Err(Code::Repeated.into()),
         Seen::Full => Err(Code::Busy.into()),
@@ -133,16 +185,18 @@ fn see_nonce(shared: &Shared, author: AuthorId, nonce: [u8; 16]) -> Result<(), R
 }
 
 /// Finds the speaker's certificate, among those it brings along if need be.
-async fn certificate_of(shared: &Shared, hello: &Hello, request: &SignedRequest<'_>) -> Result<Certificate, Refusal> {
-    let author = hello.author;
-    let known = shared.writer.ask(move |central| Ok(central.trust()?.certificate(author).cloned())).await?;
-    if let Some(certificate) = known {
-        return Ok(certificate);
+async fn speaker(shared: &Shared, author: AuthorId, brought: Vec<Certificate>) -> Result<Speaker, Refusal> {
+    let find = move |central: &Central| {
+        let trust = central.trust()?;
+        let certificate = trust.certificate(author).cloned();
+        Ok::<_, RelayError>(certificate.map(|certificate| Speaker { certificate, device: trust.first_of(author) }))
+    };
+    if let Some(known) = shared.writer.ask(move |central| find(central)).await? {
+        return Ok(known);
     }
-    let brought = request.certificates.clone();
     let found = shared.writer.ask(move |central| {
         central.keep_certificates(&brought)?;
-        Ok(central.trust()?.certificate(author).cloned())
+        find(central)
     });
     found.await?.ok_or_else(|| Refusal::with(Code::UnknownAuthor, author))
 }
@@ -192,7 +246,7 @@ async fn prepare(shared: &Shared, hello: &Hello) -> Result<(SessionConfig, Vec<L
 async fn enrol(shared: &Shared, body: &[u8]) -> Result<Vec<u8>, Refusal> {
     let (enrol, author, request) = read_enrol_request(body, &shared.deployment)?;
     check_time(shared, &request)?;
-    see_nonce(shared, author, request.auth.nonce)?;
+    see_nonce(shared, author, &request)?;
     let answered = shared.writer.ask(move |central| central.enrol(&enrol)).await?;
     let chain = answered.map_err(|(code, arguments)| Refusal { arguments, ..code.into() })?;
     Ok(enrolled_response(chain).map_err(|_| Code::Internal)?)

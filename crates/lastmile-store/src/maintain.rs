@@ -1,6 +1,7 @@
 //! Catching up, verdicts, rebuilding, checking.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use lastmile_log::{Certificate, Seal};
 use lastmile_model::{AuthorId, RecordId, Scope, planted};
@@ -11,6 +12,9 @@ use crate::judge::Held;
 use crate::storage::Durability;
 use crate::store::Store;
 use crate::verdicts::Verdicts;
+
+/// Why the views cannot follow a log where following it panicked.
+const PANICKED: &str = "following it fails in this version";
 
 /// Something a check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,8 +126,8 @@ impl Store {
     /// Lets the views follow logs that were appended with [`ViewMode::Later`](crate::ViewMode::Later), in one transaction of about
     /// this many changes. Returns whether there is more to do.
     ///
-    /// A log that cannot be followed because stored commits do not verify stays behind until the replica is opened again, and the
-    /// others go on: [`Store::skipped`] names it.
+    /// A log that cannot be followed because stored commits do not verify, or because following it panics, stays behind until the
+    /// replica is opened again, and the others go on: [`Store::skipped`] names it.
     ///
     /// # Errors
     /// When the storage fails.
@@ -134,13 +138,17 @@ impl Store {
                 return Ok(false);
             }
             let mut under_way = None;
-            let followed =
-                self.transaction(Durability::Refetchable, |store| store.follow_some(&order, at_most, &mut under_way));
+            let followed = catch_unwind(AssertUnwindSafe(|| {
+                self.transaction(Durability::Refetchable, |store| store.follow_some(&order, at_most, &mut under_way))
+            }));
             match (followed, under_way) {
-                (Err(error), Some(no)) if error.is_unreadable() => {
+                (Ok(Err(error)), Some(no)) if error.is_unreadable() => {
                     self.skipped.insert(no, (error.to_string(), false));
                 }
-                (followed, _) => return followed,
+                // What it said may hold somebody's data.
+                (Err(_), Some(no)) => drop(self.skipped.insert(no, (PANICKED.to_owned(), false))),
+                (Err(panic), None) => resume_unwind(panic),
+                (Ok(followed), _) => return followed,
             }
         }
     }

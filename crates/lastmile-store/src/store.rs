@@ -1,6 +1,7 @@
 //! The one writer of a replica.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use lastmile_log::{Certificate, Deployment, Issuer, Standing, Trust, Vector};
@@ -287,7 +288,8 @@ impl Store {
         self.storage.size()
     }
 
-    /// Runs `work` in one transaction; after an error the picture in memory is read again.
+    /// Runs `work` in one transaction; after an error the picture in memory is read again. A panic of `work` undoes it like an error and
+    /// goes on to whoever catches it.
     pub(crate) fn transaction<T>(
         &mut self,
         durability: Durability,
@@ -297,21 +299,33 @@ impl Store {
             self.reload()?;
         }
         self.storage.begin(durability)?;
-        let result = work(self).and_then(|value| match self.storage.commit() {
+        let worked = match catch_unwind(AssertUnwindSafe(|| work(self))) {
+            Ok(worked) => worked,
+            Err(panic) => {
+                self.undo();
+                resume_unwind(panic)
+            }
+        };
+        let result = worked.and_then(|value| match self.storage.commit() {
             Err(_) if planted!("swallowed-error") => Ok(value),
             committed => committed.map(|()| value),
         });
         if result.is_err() {
-            self.storage.rollback();
-            self.archive.clear();
-            // Whatever made the work fail may make reading fail as well: then it is read before the next work, and the first error told.
-            self.stale = true;
-            let _ = self.reload();
+            self.undo();
         } else if self.scrub_due {
             // A reader in the way only puts it off until the next transaction.
             self.scrub_due = !self.scrub().unwrap_or(false);
         }
         result
+    }
+
+    /// Undoes an open transaction, and reads the picture in memory again.
+    fn undo(&mut self) {
+        self.storage.rollback();
+        self.archive.clear();
+        // Whatever made the work fail may make reading fail as well: then it is read before the next work, and the first error told.
+        self.stale = true;
+        let _ = self.reload();
     }
 
     /// Reads the picture in memory again.
@@ -335,6 +349,36 @@ impl Store {
             archive: &mut self.archive,
             verdicts: &self.verdicts,
             touched: &mut self.touched,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryStorage;
+    use crate::sqlite::{self, OpenOptions};
+
+    #[test]
+    fn a_panic_undoes_the_transaction_and_the_next_one_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalogue = Arc::clone(Catalogue::shared_builtin());
+        let file = sqlite::open(&folder.path().join("panic.db"), &OpenOptions::default(), &catalogue).unwrap();
+        let storages: [Box<dyn Storage>; 2] = [file, Box::new(MemoryStorage::new(&catalogue))];
+        for storage in storages {
+            let mut store = Store::new(storage, Arc::clone(&catalogue)).unwrap();
+            let scope = Scope::community("430103005010").unwrap();
+            let panicked = catch_unwind(AssertUnwindSafe(|| {
+                store.transaction::<()>(Durability::Full, |store| {
+                    store.scope_in_transaction(&scope)?;
+                    store.storage.put_meta("half", b"done")?;
+                    panic!("planted")
+                })
+            }));
+            assert!(panicked.is_err());
+            assert_eq!((store.setting("half").unwrap(), store.scopes().count()), (None, 0));
+            store.set_setting("whole", b"done").unwrap();
+            assert_eq!(store.setting("whole").unwrap().as_deref(), Some(&b"done"[..]));
         }
     }
 }

@@ -23,6 +23,7 @@ pub struct RequestBody {
     shared: Arc<Shared>,
     progress: Arc<Progress>,
     failed: bool,
+    ended: bool,
 }
 
 /// Why a request's body could not be read.
@@ -42,7 +43,8 @@ pub enum BodyError {
 impl RequestBody {
     pub(crate) fn new(inner: Incoming, shared: Arc<Shared>, progress: Arc<Progress>) -> Self {
         let Limits { body_bytes, body_stall, body_floor, .. } = shared.limits;
-        Self { inner, left: body_bytes, pace: Pace::new(body_stall, body_floor), shared, progress, failed: false }
+        let pace = Pace::new(body_stall, body_floor);
+        Self { inner, left: body_bytes, pace, shared, progress, failed: false, ended: false }
     }
 
     fn fail(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -56,6 +58,15 @@ impl RequestBody {
             BodyError::Broken(_) => {}
         }
         Poll::Ready(Some(Err(error)))
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if !self.is_end_stream() {
+            // Answered before it had said all: it may still be sending, and is to read the answer.
+            self.progress.linger();
+        }
     }
 }
 
@@ -79,14 +90,17 @@ impl Body for RequestBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => this.fail(BodyError::Broken(error)),
-            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(None) => {
+                this.ended = true;
+                Poll::Ready(None)
+            }
             Poll::Pending if this.pace.is_late(cx) => this.fail(BodyError::Stalled),
             Poll::Pending => Poll::Pending,
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.failed || self.inner.is_end_stream()
+        self.failed || self.ended || self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -78,7 +78,10 @@ where
     let peer = slot.peer();
     let progress = Arc::new(Progress::default());
     let io = TokioIo::new(Guarded::new(io, slot, Arc::clone(&progress)));
-    let header_bytes = shared.limits.header_bytes.max(LEAST_BUFFER);
+    let header_bytes = match shared.limits.header_bytes.max(LEAST_BUFFER) {
+        _ if crate::is_planted("unbounded-header") => 64 << 20,
+        bytes => bytes,
+    };
     let stopping = reached(&shared, Stage::Draining);
     let handler =
         service_fn(move |request| answer(service.clone(), request, peer, Arc::clone(&shared), Arc::clone(&progress)));
@@ -111,7 +114,8 @@ async fn answer<S: Service>(
     progress.begin();
     let limit = shared.limits.body_bytes;
     let behind = forwarded(request.headers(), peer, &shared.limits);
-    // Behind a proxy connections say nothing about who is how busy; requests under way do. The place is given back at the end.
+    // Behind a proxy connections say nothing about who is how busy; requests under way do, and sockets. The place is given back at the
+    // end of either.
     let passage = match behind.map(|address| Passage::take(&shared, address)) {
         Some(None) => return Ok(refusal::too_many(Arc::clone(&progress))),
         taken => taken.flatten(),
@@ -124,12 +128,11 @@ async fn answer<S: Service>(
     request.extensions_mut().insert(Peer(peer));
     request.extensions_mut().insert(Origin(behind.unwrap_or_else(|| peer.ip().to_canonical())));
     let response = service.answer(request).await;
-    drop(passage);
     if let Some(why) = progress.bad_body() {
         return Ok(refusal::bad_body(why, limit, Arc::clone(&progress)));
     }
     let busy = if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        progress.upgrade();
+        progress.upgrade(passage.filter(|_| !crate::is_planted("uncounted-sockets")));
         None
     } else {
         Some(Arc::clone(&progress))

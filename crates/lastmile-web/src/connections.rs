@@ -260,7 +260,7 @@ impl Drop for Slot {
     }
 }
 
-/// The right to one request under way that came through a proxy; given back when it is dropped.
+/// The right to one request under way, or one socket, that came through a proxy; given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Passage {
     shared: Arc<Shared>,
@@ -270,7 +270,7 @@ pub(crate) struct Passage {
 impl Passage {
     /// Counts a request that a proxy passes on for this address; `None` when as many of it are under way as one address may have.
     pub(crate) fn take(shared: &Arc<Shared>, address: IpAddr) -> Option<Self> {
-        let counted = network_of(address.to_canonical());
+        let counted = network_of(address);
         let mut passing = shared.lock_passing();
         let count = passing.entry(counted).or_insert(0);
         if *count >= shared.limits.connections_per_address {
@@ -295,10 +295,11 @@ impl Drop for Passage {
 }
 
 /// Returns what counts as one address: an IPv4 address, or an IPv6 /64, which one household or phone gets whole.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() & !u128::from(u64::MAX))),
+#[must_use]
+pub const fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(four) => IpAddr::V4(four),
+        IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() & !(u64::MAX as u128))),
     }
 }
 

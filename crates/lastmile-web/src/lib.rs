@@ -37,7 +37,7 @@ pub mod websocket;
 
 pub use body::{BodyError, ReplyBody, RequestBody};
 pub use connection::{Peer, Service, peer, serve_connection};
-pub use connections::{Connections, Load, Refused, Slot};
+pub use connections::{Connections, Load, Refused, Slot, network_of};
 pub use error::WebError;
 pub use forwarded::{ForwardedBy, Origin, origin};
 pub use limits::Limits;

@@ -22,18 +22,21 @@ pub struct Limits {
     pub body_bytes: u64,
     /// How long a request body may go without a byte while its handler waits for one; then 408.
     pub body_stall: Duration,
-    /// The slowest average rate of a request body in bytes a second, beyond one `body_stall` of grace; 0 for none. It
-    /// ends bodies that drip.
+    /// The slowest rate of a request body in bytes a second, beyond one `body_stall` of grace; 0 for none. It ends
+    /// bodies that drip.
     pub body_floor: u32,
     /// How long a client may go without taking a byte that waits to be written.
     pub write_stall: Duration,
+    /// The slowest rate at which a client may take what waits to be written, in bytes a second, beyond one
+    /// `write_stall` of grace; 0 for none. It ends readers that sip.
+    pub write_floor: u32,
     /// The most open connections in all; beyond that 503.
     pub connections: usize,
     /// The most open connections of one address (IPv6: of one /64 network); beyond that 429. Offices and mobile
     /// networks put many devices behind one address.
     pub connections_per_address: usize,
     /// Addresses of reverse proxies, to which `connections_per_address` does not apply. It bounds instead the requests under way of
-    /// each address that a proxy names.
+    /// each address that a proxy names, and its connections that another protocol has taken over.
     pub proxies: Vec<IpAddr>,
     /// Whether only the proxies and this computer itself may connect.
     pub proxies_only: bool,
@@ -53,6 +56,7 @@ impl Default for Limits {
             body_stall: Duration::from_secs(30),
             body_floor: 512,
             write_stall: Duration::from_secs(120),
+            write_floor: 256,
             connections: 4096,
             connections_per_address: 256,
             proxies: Vec::new(),

@@ -13,24 +13,29 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub(crate) struct Pace {
     stall: Duration,
     floor: u32,
-    bytes: u64,
-    waited: Duration,
+    /// How much longer the other end may keep us waiting.
+    left: Duration,
     wait: Option<Instant>,
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl Pace {
-    /// Allows `stall` without a byte, and on average `floor` bytes a second beyond one `stall` of grace (0: no floor).
+    /// Allows `stall` without a byte, and `floor` bytes a second beyond one `stall` of grace (0: no floor). Grace that was used up
+    /// comes back with bytes above the floor, but never more than one `stall` of it: haste at the beginning buys no sloth later.
     pub(crate) const fn new(stall: Duration, floor: u32) -> Self {
-        Self { stall, floor, bytes: 0, waited: Duration::ZERO, wait: None, alarm: None }
+        Self { stall, floor, left: stall, wait: None, alarm: None }
     }
 
     /// Notes that the transfer went on.
     pub(crate) fn moved(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_add(bytes as u64);
         if let Some(since) = self.wait.take() {
-            self.waited += since.elapsed();
+            self.left = self.left.saturating_sub(since.elapsed());
         }
+        let earned = match (bytes as u64).saturating_mul(1000).checked_div(u64::from(self.floor)) {
+            None => self.stall,
+            Some(millis) => self.left.saturating_add(Duration::from_millis(millis)),
+        };
+        self.left = earned.min(self.stall);
     }
 
     /// Notes that we wait for the other end; returns whether it took too long. If not, the task wakes when it has.
@@ -38,23 +43,13 @@ impl Pace {
         if self.wait.is_none() {
             let now = Instant::now();
             self.wait = Some(now);
-            let deadline = now + self.patience();
+            let deadline = now + self.left;
             match &mut self.alarm {
                 Some(alarm) => alarm.as_mut().reset(deadline),
                 None => self.alarm = Some(Box::pin(sleep_until(deadline))),
             }
         }
         self.alarm.as_mut().is_some_and(|alarm| alarm.as_mut().poll(cx) == Poll::Ready(()))
-    }
-
-    fn patience(&self) -> Duration {
-        match self.bytes.checked_div(u64::from(self.floor)) {
-            None => self.stall,
-            Some(earned) => {
-                let in_all = self.stall.saturating_add(Duration::from_secs(earned));
-                self.stall.min(in_all.saturating_sub(self.waited))
-            }
-        }
     }
 }
 
@@ -83,6 +78,17 @@ mod tests {
             pace.moved(1);
         }
         assert_eq!(late(&mut pace).await.as_secs(), 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn haste_at_the_beginning_buys_no_sloth_later() {
+        let mut pace = Pace::new(Duration::from_secs(30), 100);
+        pace.moved(8 << 20);
+        for _ in 0..2 {
+            wait(&mut pace, Duration::from_secs(14)).await;
+            pace.moved(1);
+        }
+        assert_eq!(late(&mut pace).await.as_secs(), 2);
     }
 
     #[tokio::test(start_paused = true)]

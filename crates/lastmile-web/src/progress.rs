@@ -1,6 +1,9 @@
 //! Where one connection stands, shared by its byte stream and its requests.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::connections::Passage;
 
 /// What a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,9 @@ pub(crate) struct Progress {
     phase: AtomicU8,
     bad_body: AtomicU8,
     linger: AtomicBool,
+    /// What an upgraded connection that came through a proxy goes on being counted by. The stream holds on to this, so it is given back
+    /// when the stream is dropped.
+    passage: Mutex<Option<Passage>>,
 }
 
 impl Progress {
@@ -60,8 +66,9 @@ impl Progress {
         self.swap(Phase::Idle, Phase::Head)
     }
 
-    /// Notes that another protocol takes the stream.
-    pub(crate) fn upgrade(&self) {
+    /// Notes that another protocol takes the stream, with the place that its address takes up as long as it has it.
+    pub(crate) fn upgrade(&self, passage: Option<Passage>) {
+        *self.passage.lock().unwrap_or_else(PoisonError::into_inner) = passage;
         self.phase.store(Phase::Upgraded as u8, Ordering::Release);
     }
 

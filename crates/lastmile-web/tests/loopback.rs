@@ -330,6 +330,36 @@ async fn gives_up_on_a_client_that_does_not_read() {
 }
 
 #[tokio::test]
+async fn gives_up_on_a_client_that_sips() {
+    let large = warp::service(warp::any().map(|| vec![0_u8; 64 << 20]));
+    let sipping = Limits { write_stall: Duration::from_millis(800), write_floor: 256 << 20, ..limits() };
+    let server = Running::start(sipping, large).await;
+    let mut tcp = server.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let sip = async {
+        let mut buf = vec![0; 16 << 10];
+        // Each sip comes long before the stall: what ends it is the pace.
+        while let Ok(1..) = tcp.read(&mut buf).await {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LONG, sip).await.expect("it is dropped before it has all");
+    server.wait_for_open(0).await;
+    assert_eq!(server.connections.load().timed_out, 1);
+}
+
+#[tokio::test]
+async fn an_answer_before_the_end_of_the_body_reaches_who_is_still_sending() {
+    let route = warp::post().map(|| "enough");
+    let server = Running::start(limits(), warp::service(route)).await;
+    let mut tcp = server.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4194304\r\n\r\n").await;
+    for _ in 0..64 {
+        tcp.write_all(&[b'x'; 64 << 10]).await.unwrap();
+    }
+    assert!(read_all(&mut tcp).await.ends_with("enough"));
+    server.wait_for_open(0).await;
+}
+
+#[tokio::test]
 async fn shutdown_finishes_a_request_in_flight_and_closes_idle_connections() {
     let (began, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let slow = {

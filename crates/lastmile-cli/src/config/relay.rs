@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lastmile_relay::{Encryption, RelayOptions, Serving};
+use lastmile_relay::{Allowance, Bounds, Encryption, RateLimits, RelayOptions, Serving};
 use lastmile_web::{ForwardedBy, Limits};
 
 use super::Settings;
@@ -82,7 +82,14 @@ impl RelayConfig {
             },
             ..Limits::default()
         };
+        let allowance = |of: &str| Allowance {
+            requests: number(&format!("rate.{of}_requests")),
+            bytes: megabytes(&format!("rate.{of}_mb")),
+            cpu: seconds(&format!("rate.{of}_cpu_seconds")),
+        };
+        let rates = RateLimits { device: allowance("device"), address: allowance("address") };
         let serving = Serving {
+            bounds: Bounds { rates, bodies: megabytes("limits.bodies_mb") },
             encryption,
             url,
             metrics: near_listen(one("metrics.listen")).flatten(),
@@ -185,6 +192,14 @@ mod tests {
         {
             assert!(!is_near(far), "{far}");
         }
+    }
+
+    #[test]
+    fn what_the_keys_say_by_default_is_what_a_relay_does_by_default() {
+        assert_eq!(of(&[]).unwrap().serving.bounds, Bounds::default());
+        let bounds = of(&["rate.device_mb=3", "rate.address_cpu_seconds=7"]).unwrap().serving.bounds;
+        assert_eq!(bounds.rates.device.bytes, 3 << 20);
+        assert_eq!(bounds.rates.address.cpu, Duration::from_secs(7));
     }
 
     #[test]

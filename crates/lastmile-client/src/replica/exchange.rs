@@ -77,6 +77,11 @@ impl Replica {
                 status.refused.clone_from(&report.refused);
                 status.last_error = None;
             }
+            // Nothing is wrong: it is a matter of time.
+            Err(ClientError::Refused { code: Code::Busy, .. }) => {
+                status.phase = SyncPhase::Idle;
+                status.last_error = None;
+            }
             Err(error) => {
                 let offline = matches!(error, ClientError::Unreachable { .. });
                 status.phase = if offline { SyncPhase::Offline } else { SyncPhase::NeedsAttention };
@@ -163,6 +168,11 @@ impl Replica {
             driven.flushed |= ended.flushed;
             driven.done = ended.done.or(driven.done);
             self.announce(&mut store);
+            drop(store);
+            if driven.done.as_ref().is_some_and(|done| done.error == Some(Code::Busy)) {
+                // A relay that has no room for long requests takes short ones.
+                self.shorten_uploads(length)?;
+            }
         }
         Ok(driven.done.unwrap_or_default())
     }
@@ -182,6 +192,14 @@ impl Replica {
             lock(&self.store).remember(UPLOAD, &budget.bytes().to_be_bytes())?;
         }
         Ok(budget.bytes())
+    }
+
+    /// Brings less with the next request than with this one.
+    fn shorten_uploads(&self, length: u64) -> Result<(), ClientError> {
+        let mut budget = *lock(&self.upload);
+        budget.broke(length);
+        *lock(&self.upload) = budget;
+        Ok(lock(&self.store).remember(UPLOAD, &budget.bytes().to_be_bytes())?)
     }
 
     /// Adopts the epoch that the relay said it has, if the certificates that came lead from it to root; tells whether it did.

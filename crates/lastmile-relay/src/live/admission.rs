@@ -53,6 +53,7 @@ impl Line {
         self.ticks.reset_after(ping);
         let admission = self.shared.writer.ask(move |central| {
             central.contacts.heard(author, now_ms);
+            let device = central.trust()?.first_of(author);
             let mut admission = Admission { office: central.trust()?.office_authors(), ..Admission::default() };
             for scope in scopes {
                 // Asked after it has joined: whoever takes something away now closes it as well.
@@ -66,9 +67,11 @@ impl Line {
                 local.access = access;
                 admission.scopes.push(local);
             }
-            Ok(admission)
+            Ok((admission, device))
         });
-        Ok(admission.await?)
+        let (admission, device) = admission.await?;
+        self.payer.device = Some(device);
+        Ok(admission)
     }
 }
 

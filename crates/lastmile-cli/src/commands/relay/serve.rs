@@ -78,6 +78,7 @@ pub(super) fn serve(args: &Serve, global: &Global, output: &mut Output) -> Resul
         &config.log_level,
         config.log_format == LogFormat::Json,
     );
+    logging::name_panics_by_place();
     let folder = RelayFolder::open_or_create(&place, &config.options()).map_err(failed)?;
     if let Some(url) = &config.serving.url {
         let file = place.join(PUBLIC_URL);
