@@ -3,8 +3,8 @@
 use lastmile_log::{Certificate, Entry, Receipt, Seal, Segment, Vector, chain_hash};
 use lastmile_model::{AuthorId, ChainHash, Scope};
 use lastmile_protocol::frame::{
-    Auth, BatchFrame, End, Enrol, ErrorFrame, FrameReader, Hello, HelloScope, OwnHead, RawFrame, SealsFrame,
-    VectorFrame, Want, frame_length,
+    Auth, BatchFrame, End, Enrol, ErrorFrame, FetchFrame, FileState, FilesFrame, FrameReader, HeldFile, HeldFrame,
+    Hello, HelloScope, OwnHead, PieceFrame, RawFrame, SealsFrame, VectorFrame, Want, frame_length,
 };
 use lastmile_protocol::{Code, Frame, limits};
 use rand::Rng;
@@ -111,7 +111,7 @@ fn late_hello() -> Frame {
 
 /// Any frame at all.
 pub fn any(rng: &mut Random) -> Option<Frame> {
-    Some(match rng.random_range(0..15) {
+    Some(match rng.random_range(0..19) {
         0 if rng.random_bool(0.2) => late_hello(),
         0 => hello(rng.random_range(1..5), rng.random_bool(0.5).then_some([2; 16])),
         1 | 2 => {
@@ -155,6 +155,25 @@ pub fn any(rng: &mut Random) -> Option<Frame> {
             nonce: [rng.random(); 16],
             signature: [rng.random(); 64],
         }),
+        14 => Frame::Files(FilesFrame { scope: any_scope(rng), hashes: vec![rng.random(); rng.random_range(0..5)] }),
+        15 => {
+            let mut state = || match rng.random_range(0..3) {
+                0 => FileState::Unknown,
+                1 => FileState::Begun(number(rng)),
+                _ => FileState::Whole([rng.random(); 64]),
+            };
+            let files = [state(), state()].map(|state| HeldFile { hash: [7; 32], state }).to_vec();
+            Frame::Held(HeldFrame { scope: any_scope(rng), files })
+        }
+        16 => {
+            let (bytes, offset) = (vec![rng.random(); rng.random_range(0..300)], number(rng) % 1_000_000);
+            let size = offset + bytes.len() as u64 + number(rng) % 1_000;
+            Frame::Piece(PieceFrame { scope: any_scope(rng), hash: [rng.random(); 32], size, offset, bytes })
+        }
+        17 => {
+            let (offset, limit) = (number(rng), number(rng));
+            Frame::Fetch(FetchFrame { scope: any_scope(rng), hash: [rng.random(); 32], offset, limit })
+        }
         _ => Frame::Enrol(Enrol { token: [rng.random(); 16], public_key: key(2).public(), device: mutate::text(rng) }),
     })
 }

@@ -66,6 +66,7 @@ mod target {
         catalogue: 5_000,
         export: 10_000,
         roster: 10_000,
+        picture: 40_000,
     }
 }
 

@@ -8,6 +8,7 @@ pub mod export;
 pub mod frame;
 pub mod history;
 pub mod invite;
+pub mod picture;
 pub mod relay;
 pub mod request;
 pub mod roster;

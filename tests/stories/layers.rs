@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Each crate with what it may use, as docs/architecture.md and the design draw it.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("lastmile-model", &[]),
+    ("lastmile-media", &[]),
     ("lastmile-crdt", &["lastmile-model"]),
     ("lastmile-log", &["lastmile-crdt", "lastmile-model"]),
     ("lastmile-store", &["lastmile-log", "lastmile-crdt", "lastmile-model"]),
@@ -14,7 +15,15 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("lastmile-web", &[]),
     (
         "lastmile-client",
-        &["lastmile-store", "lastmile-protocol", "lastmile-report", "lastmile-log", "lastmile-crdt", "lastmile-model"],
+        &[
+            "lastmile-store",
+            "lastmile-protocol",
+            "lastmile-report",
+            "lastmile-media",
+            "lastmile-log",
+            "lastmile-crdt",
+            "lastmile-model",
+        ],
     ),
     (
         "lastmile-relay",
@@ -23,6 +32,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
             "lastmile-protocol",
             "lastmile-report",
             "lastmile-web",
+            "lastmile-media",
             "lastmile-log",
             "lastmile-crdt",
             "lastmile-model",
@@ -51,6 +61,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
             "lastmile-testkit",
             "lastmile-store",
             "lastmile-protocol",
+            "lastmile-media",
             "lastmile-log",
             "lastmile-crdt",
             "lastmile-model",
@@ -60,7 +71,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
 ];
 
 /// Heavy dependencies and the crates that alone may use them outside tests.
-const OWNERS: [(&str, &[&str]); 9] = [
+const OWNERS: [(&str, &[&str]); 11] = [
     ("automerge", &["lastmile-crdt"]),
     ("rusqlite", &["lastmile-store"]),
     ("ed25519-dalek", &["lastmile-log"]),
@@ -70,6 +81,8 @@ const OWNERS: [(&str, &[&str]); 9] = [
     ("tokio-rustls", &["lastmile-web", "lastmile-client"]),
     ("rcgen", &["lastmile-web"]),
     ("hyper-rustls", &["lastmile-client"]),
+    ("image", &["lastmile-media"]),
+    ("object_store", &["lastmile-relay"]),
 ];
 
 fn manifests() -> BTreeMap<String, toml::Table> {

@@ -1,6 +1,7 @@
 //! Cross-crate stories, in one test binary.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test says what failed by stopping")]
 
+mod attachments;
 mod bad_input;
 mod field;
 mod fixtures;

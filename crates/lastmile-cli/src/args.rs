@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod attachments;
 pub mod data;
 pub mod device;
 pub mod office;

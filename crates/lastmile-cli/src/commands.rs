@@ -1,5 +1,6 @@
 //! The commands, one function each.
 
+mod attachments;
 mod bench;
 mod demo;
 mod device;
@@ -19,6 +20,7 @@ mod rights;
 mod script;
 mod shown;
 mod similar;
+mod sync;
 mod watch;
 mod written;
 

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::clock::random;
+use crate::files::FileBudget;
 use crate::live::LivePace;
 use crate::replica::Replica;
 use crate::status::SyncStatus;
@@ -60,8 +61,14 @@ impl AutoSync {
         let wake = Arc::new(Notify::new());
         let (sender, status) = watch::channel(SyncStatus::default());
         let (foreground, seen) = watch::channel(false);
+        let files = Files { replica: Arc::clone(&replica), pace: pace.clone(), status: status.clone() };
         let course = Course { replica, pace, live, wake: Arc::clone(&wake), foreground: seen, status: sender };
-        let task = tokio::spawn(course.run());
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                () = course.run() => {}
+                () = files.run() => {}
+            }
+        });
         Self { wake, foreground, status, task }
     }
 
@@ -97,6 +104,64 @@ const LONGEST_REST: Duration = Duration::from_secs(86_400);
 
 /// A connection that lasted so long was a good one.
 const LASTING: Duration = Duration::from_secs(10);
+
+/// The lane for files beside the sync of records.
+struct Files {
+    replica: Arc<Replica>,
+    pace: Pace,
+    status: watch::Receiver<SyncStatus>,
+}
+
+impl Files {
+    /// Sends and fetches files while records have nothing to say: each time the sync of records came to rest, and again while there is
+    /// more. A save ends what is under way at once; what came across stays.
+    async fn run(mut self) {
+        let mut backoff = Backoff::new(self.pace.first_retry, self.pace.longest_retry);
+        loop {
+            let at_rest = {
+                let status = self.status.borrow_and_update();
+                status.unsent_commits == 0 && status.last_success_ms.is_some() && status.last_error.is_none()
+            };
+            let pause = if at_rest { self.round(&mut backoff).await } else { self.pace.poll };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                changed = self.status.changed() => match changed {
+                    Ok(()) => tokio::time::sleep(SOON).await,
+                    Err(_) => return,
+                },
+            }
+        }
+    }
+
+    /// One round; tells how long to wait after it.
+    async fn round(&self, backoff: &mut Backoff) -> Duration {
+        let mut changes = self.replica.observe();
+        let saved = async {
+            loop {
+                let heard = changes.recv().await;
+                let unsent = self.replica.status().is_ok_and(|status| status.unsent_commits > 0);
+                if unsent || matches!(heard, Err(RecvError::Closed)) {
+                    break;
+                }
+            }
+        };
+        let budget = FileBudget::default();
+        let made = tokio::select! {
+            made = self.replica.sync_files(&budget) => made,
+            () = saved => return self.pace.poll,
+        };
+        match made {
+            Ok(report) => {
+                backoff.reset();
+                if report.more { SOON } else { self.pace.poll }
+            }
+            Err(error) => {
+                tracing::info!(%error, "files will be tried again");
+                backoff.next(random::<2>(self.replica.clock()).map_or(0, u16::from_be_bytes))
+            }
+        }
+    }
+}
 
 /// The running automatic sync.
 struct Course {

@@ -31,6 +31,15 @@ pub enum ClientError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file is none that can be attached.
+    #[error("not attached: {0}")]
+    FileNotTaken(lastmile_media::Refused),
+    /// Files are attached to records of a community alone.
+    #[error("not attached: files belong to records of a community, and {record_type} records are the city's")]
+    NotAttachable {
+        /// The type.
+        record_type: String,
+    },
     /// The key file is not 64 hexadecimal digits.
     #[error("{path}: is not a device key; restore it, or enrol the device anew with an invite")]
     BadKey {

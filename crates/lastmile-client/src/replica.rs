@@ -100,6 +100,7 @@ pub struct Replica {
     /// The key of the relay's own authority, if the invite named one.
     pin: Option<[u8; 32]>,
     exchange: tokio::sync::Mutex<()>,
+    files: tokio::sync::Mutex<()>,
     progress: watch::Sender<SyncProgress>,
     changes: broadcast::Sender<Arc<[Touched]>>,
     /// The relay turned out to hold more of this device's log than the device: the next opening goes on as a new author.
@@ -162,7 +163,12 @@ impl Replica {
         let no_replica = || ClientError::NoReplica { folder: folder.to_owned() };
         let deployment = store.deployment()?.ok_or_else(no_replica)?;
         while store.follow_views(10_000)? {}
-        for log in store.take_skipped() {
+        let skipped = store.take_skipped();
+        if skipped.is_empty() {
+            // Of attachments whose save an end came before.
+            store.tidy_files()?;
+        }
+        for log in skipped {
             let (scope, author, why) = (log.scope, log.author, log.why);
             tracing::error!(%scope, %author, why, "the views cannot follow a log; run `lastmile check`");
         }
@@ -215,6 +221,7 @@ impl Replica {
             relay,
             pin,
             exchange: tokio::sync::Mutex::new(()),
+            files: tokio::sync::Mutex::new(()),
             progress: watch::Sender::default(),
             changes: broadcast::channel(64).0,
             restored: Mutex::new(false),
@@ -274,6 +281,29 @@ impl Replica {
     /// What makes connections that stay, if anything does.
     pub(crate) fn connector(&self) -> Option<Arc<dyn Connector>> {
         self.connector.clone()
+    }
+
+    /// What carries requests to the relay.
+    pub(crate) fn transport(&self) -> &dyn Transport {
+        self.transport.as_ref()
+    }
+
+    pub(crate) const fn key(&self) -> &AuthorKey {
+        &self.key
+    }
+
+    pub(crate) const fn deployment(&self) -> Deployment {
+        self.deployment
+    }
+
+    /// Lets one round of the lane for files run at a time.
+    pub(crate) const fn files_lane(&self) -> &tokio::sync::Mutex<()> {
+        &self.files
+    }
+
+    /// Whether an exchange of records is under way.
+    pub(crate) fn is_exchanging(&self) -> bool {
+        self.exchange.try_lock().is_err()
     }
 
     /// How long the relay may take to answer.

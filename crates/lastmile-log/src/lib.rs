@@ -48,6 +48,7 @@ mod base64url;
 mod batch;
 mod certificate;
 mod commit;
+mod file_receipt;
 pub mod hlc;
 mod invite;
 mod keys;
@@ -66,6 +67,7 @@ pub use commit::{
     COMMIT_VERSION, ChangeEntry, Commit, CommitHeader, MAX_APP, MAX_CHANGES, MAX_COMMIT, MAX_DEPS, MAX_EXTENSION,
     MAX_TYPE_NAME, OutOfBounds, body_hash, chain_hash, change_hash, sha256,
 };
+pub use file_receipt::{sign_file, verify_file};
 pub use invite::{BadInvite, Invite};
 pub use keys::{AuthorKey, Deployment, author_id, verify};
 pub use seal::{Receipt, SUITE, Seal};

@@ -342,6 +342,7 @@ const BUILTIN: &[(&str, &str)] = record_files![
     "tally",
     "revocation",
     "erasure",
+    "attachment",
 ];
 
 impl Catalogue {

@@ -83,6 +83,11 @@ codes! {
     Internal = 17, "internal";
     /// The receiver cannot write: its disk is full or read-only. Repeat later.
     CannotStore = 18, "cannot_store";
+    /// No file of this hash is asked for or held in a scope that the speaker may see; it does not say which. Do not ask again before
+    /// the record that names it has come across.
+    NotFound = 19, "not_found";
+    /// The bytes are not those of the hash, or no file that is kept. Arguments: why, as a word. Repeating does not help.
+    FileRefused = 20, "file_refused";
 
     /// The scope is unknown here or not granted to the speaker. Arguments: the scope.
     ScopeRefused = 100, "scope_refused";
@@ -115,6 +120,7 @@ impl Code {
         match self {
             Self::UnknownAuthor | Self::BadSignature | Self::WrongClock | Self::Repeated => 401,
             Self::Revoked | Self::BadToken => 403,
+            Self::NotFound => 404,
             Self::TooLarge => 413,
             Self::Busy | Self::Internal | Self::CannotStore => 503,
             code if code.is_fatal() => 400,

@@ -43,7 +43,7 @@ pub fn read_enrol_request<'b>(
         return Err(BadFrame::TooLarge { limit: MAX_FRAME_UNAUTHENTICATED, length: body.len() as u64 }.into());
     }
     let request = SignedRequest::open(body)?;
-    let mut frames = whole_frames(request.frames())?.into_iter();
+    let mut frames = whole_frames(request.frames(), MAX_FRAME_UNAUTHENTICATED)?.into_iter();
     let (Some(Frame::Enrol(enrol)), None) = (frames.next(), frames.next()) else {
         return Err(BadRequest::NoEnrolment);
     };
@@ -67,7 +67,7 @@ pub fn enrolled_response(certificates: Vec<Certificate>) -> Result<Vec<u8>, BadF
 /// # Errors
 /// [`BadRequest`] when the body is neither of the two.
 pub fn read_enrolled_response(body: &[u8]) -> Result<Result<Vec<Certificate>, ErrorFrame>, BadRequest> {
-    for frame in whole_frames(body)? {
+    for frame in whole_frames(body, MAX_FRAME_UNAUTHENTICATED)? {
         match frame {
             Frame::Enrolled(certificates) => return Ok(Ok(certificates)),
             Frame::Error(error) => return Ok(Err(error)),
@@ -95,15 +95,16 @@ pub fn error_response(
     body
 }
 
-fn whole_frames(bytes: &[u8]) -> Result<Vec<Frame>, BadFrame> {
-    let mut reader = FrameReader::new(MAX_FRAME_UNAUTHENTICATED);
+/// Reads frames of at most `limit` bytes up to the end; in the middle of one is no end.
+pub(crate) fn whole_frames(bytes: &[u8], limit: usize) -> Result<Vec<Frame>, BadFrame> {
+    let mut reader = FrameReader::new(limit);
     let mut frames = Vec::new();
     let mut rest = bytes;
     loop {
         let taken = reader.push(rest);
         rest = rest.get(taken..).unwrap_or_default();
         match reader.next_frame()? {
-            Some(raw) => frames.extend(Frame::open(&raw, MAX_FRAME_UNAUTHENTICATED)?),
+            Some(raw) => frames.extend(Frame::open(&raw, limit)?),
             None if reader.is_partial() => return Err(BadFrame::Truncated),
             None if rest.is_empty() => return Ok(frames),
             None => {}

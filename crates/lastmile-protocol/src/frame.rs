@@ -3,6 +3,7 @@
 //! A frame is a uvarint length, then that many bytes: type, flags, payload. `docs/protocol.md` lays the payloads out, and
 //! `schema/wire/v1` holds one golden file for each.
 
+mod files;
 mod hello;
 mod payloads;
 mod reader;
@@ -11,6 +12,7 @@ use lastmile_log::wire::Writer;
 use lastmile_log::{Certificate, Receipt};
 use lastmile_model::Scope;
 
+pub use files::{FetchFrame, FileState, FilesFrame, HeldFile, HeldFrame, PieceFrame};
 pub use hello::{Hello, HelloScope, OwnHead};
 pub use payloads::{Auth, BatchFrame, End, Enrol, ErrorFrame, SealsFrame, VectorFrame, Want};
 pub use reader::{FrameReader, RawFrame, frame_length};
@@ -54,6 +56,14 @@ pub enum Frame {
     Enrol(Enrol),
     /// The certificates that lead from the new author to root.
     Enrolled(Vec<Certificate>),
+    /// Asks what is held of files.
+    Files(FilesFrame),
+    /// What is held of files.
+    Held(HeldFrame),
+    /// Bytes of a file.
+    Piece(PieceFrame),
+    /// Asks for bytes of a file.
+    Fetch(FetchFrame),
 }
 
 /// Says what is wrong with the bytes of a frame.
@@ -163,6 +173,10 @@ impl Frame {
             Self::Auth(_) => 11,
             Self::Enrol(_) => 12,
             Self::Enrolled(_) => 13,
+            Self::Files(_) => 14,
+            Self::Held(_) => 15,
+            Self::Piece(_) => 16,
+            Self::Fetch(_) => 17,
         }
     }
 
@@ -183,6 +197,10 @@ impl Frame {
             Self::Auth(_) => "auth",
             Self::Enrol(_) => "enrol",
             Self::Enrolled(_) => "enrolled",
+            Self::Files(_) => "files",
+            Self::Held(_) => "held",
+            Self::Piece(_) => "piece",
+            Self::Fetch(_) => "fetch",
         }
     }
 
@@ -193,7 +211,11 @@ impl Frame {
             Self::Vector(VectorFrame { scope, .. })
             | Self::Batch(BatchFrame { scope, .. })
             | Self::Seals(SealsFrame { scope, .. })
-            | Self::Want(Want { scope, .. }) => Some(scope),
+            | Self::Want(Want { scope, .. })
+            | Self::Files(FilesFrame { scope, .. })
+            | Self::Held(HeldFrame { scope, .. })
+            | Self::Piece(PieceFrame { scope, .. })
+            | Self::Fetch(FetchFrame { scope, .. }) => Some(scope),
             _ => None,
         }
     }
@@ -206,7 +228,7 @@ impl Frame {
         self.check()?;
         let mut payload = self.payload();
         let mut flags = 0;
-        if !matches!(self, Self::Batch(_)) && payload.len() >= MIN_COMPRESSED {
+        if !matches!(self, Self::Batch(_) | Self::Piece(_)) && payload.len() >= MIN_COMPRESSED {
             let compressed = zstd::bulk::compress(&payload, 3).unwrap_or_default();
             if !compressed.is_empty() && compressed.len() + compressed.len() / 16 < payload.len() {
                 if payload.len() > MAX_FRAME {
@@ -224,7 +246,7 @@ impl Frame {
     /// [`BadFrame`] when it is malformed, inflates beyond `cap` bytes or needs a newer version.
     pub fn open(raw: &RawFrame, cap: usize) -> Result<Option<Self>, BadFrame> {
         let (kind, flags) = (raw.kind(), raw.flags());
-        if !(1..=13).contains(&kind) {
+        if !(1..=17).contains(&kind) {
             return if flags & IGNORABLE == 0 { Err(BadFrame::UnknownType { kind }) } else { Ok(None) };
         }
         if flags & !(COMPRESSED | IGNORABLE) != 0 {
@@ -251,7 +273,10 @@ impl Frame {
             Self::Seals(frame) => frame.check(kind),
             Self::Error(frame) => frame.check(kind),
             Self::Enrol(frame) => frame.check(kind),
-            Self::Want(_) | Self::Credit(_) | Self::End(_) | Self::Auth(_) => Ok(()),
+            Self::Files(frame) => frame.check(kind),
+            Self::Held(frame) => frame.check(kind),
+            Self::Piece(frame) => frame.check(kind),
+            Self::Want(_) | Self::Credit(_) | Self::End(_) | Self::Auth(_) | Self::Fetch(_) => Ok(()),
         }
     }
 }

@@ -44,6 +44,7 @@
 pub mod bundle;
 pub mod code;
 pub mod enrol;
+pub mod files;
 pub mod frame;
 pub mod host;
 pub mod limits;

@@ -85,3 +85,12 @@ pub const AUTH_WINDOW_MS: i64 = 10 * 60 * 1_000;
 
 /// How many branches of one author a replica takes before the office decides.
 pub const MAX_BRANCHES: usize = 8;
+
+/// How many hashes of files one frame may name.
+pub const MAX_FILES: usize = 256;
+
+/// The most bytes of a file in one frame.
+pub const MAX_PIECE: usize = 256 << 10;
+
+/// The longest file, in bytes.
+pub const MAX_FILE: u64 = 2 << 20;

@@ -86,6 +86,9 @@ pub enum BadRequest {
     /// It was to be an enrolment, or the answer to one, and is not.
     #[error("the body holds no enrolment")]
     NoEnrolment,
+    /// It was to ask one thing about files, or answer it, and does not.
+    #[error("the body holds no single question about files, or no answer to one")]
+    NoQuestion,
 }
 
 impl BadRequest {
@@ -100,7 +103,7 @@ impl BadRequest {
     pub fn told(&self) -> (Code, Vec<String>) {
         match self {
             Self::Frame(bad) => bad.told(),
-            Self::NoEnrolment => (Code::BadFrame, vec![self.to_string()]),
+            Self::NoEnrolment | Self::NoQuestion => (Code::BadFrame, vec![self.to_string()]),
             Self::NotSigned | Self::Signature => (Code::BadSignature, Vec::new()),
         }
     }

@@ -3,6 +3,7 @@
 //! The database is copied first and the register last, so that a register is never older than the database beside it. Keys are not in
 //! a backup: who has both has everything.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::RelayError;
 use crate::audit::FOLDER as AUDIT;
 use crate::clock::random;
+use crate::files::FOLDER as FILES;
 use crate::folder::DATABASE;
 use crate::keys::write_secret;
 use crate::register::{FILE as REGISTER, place};
@@ -88,10 +90,35 @@ fn copy_new(from: &Path, to: &Path) -> Result<(), RelayError> {
     Ok(())
 }
 
+/// Copies the files of attachments, two folders deep as they are kept; files that stand in the target stay.
+fn copy_files(from: &Path, to: &Path) -> Result<(), RelayError> {
+    for kind in folders_of(from)? {
+        for scope in folders_of(&from.join(&kind))? {
+            copy_new(&from.join(&kind).join(&scope), &to.join(&kind).join(&scope))?;
+        }
+    }
+    Ok(())
+}
+
+fn folders_of(folder: &Path) -> Result<Vec<OsString>, RelayError> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed(folder))? {
+        let entry = entry.map_err(failed(folder))?;
+        if entry.path().is_dir() {
+            found.push(entry.file_name());
+        }
+    }
+    Ok(found)
+}
+
 /// Takes a backup of a relay's folder into a folder that does not exist yet.
 pub(crate) fn take(
     reader: &Reader,
     folder: &Path,
+    files: Option<&Path>,
     to: &Path,
     epoch: AuthorId,
     at_ms: i64,
@@ -112,6 +139,10 @@ pub(crate) fn take(
         copy(&register, &to.join(REGISTER))?;
     }
     copy_new(&folder.join(AUDIT), &to.join(AUDIT))?;
+    // After the database, so that it names none that is not here.
+    if let Some(files) = files {
+        copy_files(files, &to.join(FILES))?;
+    }
     let (bytes, hash) = hash_of(&database)?;
     let backup = Backup { version: 1, at_ms, epoch: epoch.to_string(), bytes, hash };
     // Written last: a folder without it is no backup.
@@ -182,5 +213,9 @@ pub fn restore(from: &Path, folder: &Path, options: &RelayOptions) -> Result<(Ba
     write_secret(&office, &format!("{}\n", ChangeHash(random::<32>(&options.chance)?)))?;
     fs::rename(&begun, &database).map_err(failed(&database))?;
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed(folder))?;
-    Ok((backup, RelayFolder::open_or_create(folder, options)?))
+    let opened = RelayFolder::open_or_create(folder, options)?;
+    if let Some(files) = opened.central.files.folder() {
+        copy_files(&from.join(FILES), files)?;
+    }
+    Ok((backup, opened))
 }

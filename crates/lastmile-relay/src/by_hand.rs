@@ -9,6 +9,7 @@ use lastmile_model::AuthorId;
 use lastmile_store::{Reader, Store};
 use lastmile_web::{Connections, Limits};
 
+use crate::files::answer_files;
 use crate::office::command::OfficeCommand;
 use crate::operation::Operation;
 use crate::server::Shared;
@@ -50,10 +51,13 @@ impl HandRelay {
     #[must_use]
     pub fn request(&self, path: &str, body: Vec<u8>) -> Answer {
         let shared = Arc::clone(&self.shared);
-        let enrols = path == "/v1/enrol";
+        let path = path.to_owned();
         Box::pin(async move {
-            let said =
-                if enrols { answer_enrol(&shared, None, &body).await } else { answer_sync(&shared, None, &body).await };
+            let said = match path.as_str() {
+                "/v1/enrol" => answer_enrol(&shared, None, &body).await,
+                "/v1/files" => answer_files(&shared, None, &body).await,
+                _ => answer_sync(&shared, None, &body).await,
+            };
             said.body
         })
     }

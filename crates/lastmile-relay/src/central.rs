@@ -17,6 +17,7 @@ use crate::RelayError;
 use crate::audit::Audit;
 use crate::clock::{Chance, Clock, civil_date, new_id, random};
 use crate::contacts::Contacts;
+use crate::files::Files;
 use crate::fingerprints::Fingerprints;
 use crate::folder::RelayOptions;
 use crate::keys::Keys;
@@ -52,6 +53,8 @@ pub(crate) struct Central {
     pub audit: Option<Audit>,
     /// Whether something was erased that may still stand in the database's files.
     pub scrub_due: bool,
+    /// The files of attachments.
+    pub files: Arc<Files>,
     /// Who is connected, to be told what has grown, or to be closed.
     pub live: Arc<Sessions>,
     /// Scopes in which something arrived that could not be judged.
@@ -81,6 +84,7 @@ impl Central {
             register: None,
             audit: None,
             scrub_due: false,
+            files: Arc::new(Files::nowhere()),
             live: Arc::new(Sessions::new(options.live)),
             unjudged: BTreeSet::new(),
             held: HashMap::new(),

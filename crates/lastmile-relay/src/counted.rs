@@ -34,7 +34,8 @@ fn path_of(path: &str) -> usize {
         "/v1/live" => 2,
         "/v1/office" => 3,
         "/healthz" | "/readyz" | "/metrics" => 4,
-        _ => 5,
+        "/v1/files" => 5,
+        _ => 6,
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use lastmile_store::{Reader, StoreError};
 
+use crate::files::remove_gone_here;
 use crate::folder::DATABASE;
 use crate::office::command::OfficeCommand;
 use crate::server::Shared;
@@ -73,7 +74,13 @@ impl OfficeDesk {
     /// # Errors
     /// Why nothing was done.
     pub fn run(&mut self, command: OfficeCommand) -> Result<OfficeAnswer, OfficeError> {
-        self.folder.central.run(command, None).map_err(RelayError::into_office)
+        let erases = matches!(command, OfficeCommand::Erase { .. });
+        let central = &mut self.folder.central;
+        let answer = central.run(command, None).map_err(RelayError::into_office)?;
+        if erases {
+            remove_gone_here(central).map_err(RelayError::into_office)?;
+        }
+        Ok(answer)
     }
 
     /// Opens a reading handle.

@@ -103,6 +103,20 @@ pub enum RelayError {
     /// A certificate or its key cannot be used.
     #[error(transparent)]
     Tls(#[from] lastmile_web::tls::TlsError),
+    /// The files of attachments could not be kept, read or removed.
+    #[error("{what}: {source}; look at the folder or the bucket of `attachments.store`")]
+    Files {
+        /// What was being done.
+        what: String,
+        /// What the store said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// This build keeps files in folders alone.
+    #[error("`{url}`: this build knows no buckets; build with the feature `s3`, or name a folder")]
+    NoBuckets {
+        /// What was given.
+        url: String,
+    },
     /// The URL under which devices are to reach the relay is none.
     #[error("`{url}` is no URL of a relay; write e.g. https://relay.example:8440")]
     BadUrl {

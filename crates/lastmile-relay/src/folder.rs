@@ -16,6 +16,7 @@ use crate::RelayError;
 use crate::audit::Audit;
 use crate::central::Central;
 use crate::clock::{Chance, Clock, random, system_chance, system_clock};
+use crate::files::{FilePlace, Files, place_of};
 use crate::keys::{Keys, write_secret};
 use crate::live::sessions::LiveOptions;
 
@@ -46,6 +47,10 @@ pub struct RelayOptions {
     pub daily_bytes: u64,
     /// How live connections are kept.
     pub live: LiveOptions,
+    /// Where the files of attachments are kept; where the folder remembers it if nothing is named, at first beside the database.
+    pub files: Option<FilePlace>,
+    /// The most bytes of files of one author taken in one scope and day.
+    pub daily_file_bytes: u64,
 }
 
 impl Default for RelayOptions {
@@ -59,6 +64,8 @@ impl Default for RelayOptions {
             daily_commits: 20_000,
             daily_bytes: 50 << 20,
             live: LiveOptions::default(),
+            files: None,
+            daily_file_bytes: 200 << 20,
         }
     }
 }
@@ -130,6 +137,8 @@ impl RelayFolder {
         }
         let mut central = Central::new(store, keys, deployment, options)?;
         path.clone_into(&mut central.folder);
+        let place = place_of(&mut central.store, options.files.as_ref())?;
+        central.files = Arc::new(Files::open(path, &place, options.daily_file_bytes, central.now_ms())?);
         central.recover()?;
         central.audit = Some(Audit::open(path, central.now_ms())?);
         central.replay_register(path, options.register.as_ref())?;
@@ -169,7 +178,7 @@ impl RelayFolder {
     }
 }
 
-fn make_folder(path: &Path) -> Result<(), RelayError> {
+pub(crate) fn make_folder(path: &Path) -> Result<(), RelayError> {
     if path.is_dir() {
         return Ok(());
     }

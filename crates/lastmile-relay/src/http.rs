@@ -15,6 +15,7 @@ use serde_json::json;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
+use crate::files::answer_files;
 use crate::meter::metered;
 use crate::office::command::OfficeCommand;
 use crate::operation::{page, readiness};
@@ -47,6 +48,15 @@ pub(crate) fn routes(shared: Arc<Shared>) -> BoxedFilter<(Response<Bytes>,)> {
         .and(warp::body::stream())
         .and(with.clone())
         .then(|origin, body, shared: Arc<Shared>| async move { binary(enrol(&shared, address(origin), body).await) });
+    let files = warp::path!("v1" / "files")
+        .and(warp::post())
+        .and(lastmile_web::origin())
+        .and(warp::header::optional::<u64>("content-length"))
+        .and(warp::body::stream())
+        .and(with.clone())
+        .then(|origin, announced, body, shared: Arc<Shared>| async move {
+            as_data(binary(files(&shared, address(origin), announced, body).await))
+        });
     let office = warp::path!("v1" / "office")
         .and(warp::post())
         .and(lastmile_web::peer())
@@ -68,7 +78,17 @@ pub(crate) fn routes(shared: Arc<Shared>) -> BoxedFilter<(Response<Bytes>,)> {
             },
             None => Upgrade::required(live::PROTOCOL),
         });
-    sync.or(live).unify().or(enrol).unify().or(office).unify().or(health_routes(shared)).unify().boxed()
+    sync.or(live)
+        .unify()
+        .or(files)
+        .unify()
+        .or(enrol)
+        .unify()
+        .or(office)
+        .unify()
+        .or(health_routes(shared))
+        .unify()
+        .boxed()
 }
 
 fn address(origin: Option<Origin>) -> Option<IpAddr> {
@@ -102,6 +122,18 @@ async fn sync<B: Buf, E>(
     match take(shared, address, intake::large(shared, address, announced, body)).await {
         Ok(body) => answer_sync(shared, address, body.as_ref()).await,
         Err(refusal) => refusal.said("a sync request"),
+    }
+}
+
+async fn files<B: Buf, E>(
+    shared: &Arc<Shared>,
+    address: Option<IpAddr>,
+    announced: Option<u64>,
+    body: impl Stream<Item = Result<B, E>>,
+) -> Said {
+    match take(shared, address, intake::large(shared, address, announced, body)).await {
+        Ok(body) => answer_files(shared, address, body.as_ref()).await,
+        Err(refusal) => refusal.said("a request about files"),
     }
 }
 
@@ -160,6 +192,14 @@ fn binary(said: Said) -> Response<Bytes> {
     if said.retry_after_ms > 0 && matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(said.retry_after_ms.div_ceil(1000)));
     }
+    response
+}
+
+/// Marks an answer as nothing that a browser should show, whatever its bytes look like.
+fn as_data(mut response: Response<Bytes>) -> Response<Bytes> {
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
     response
 }
 

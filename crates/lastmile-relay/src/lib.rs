@@ -22,6 +22,7 @@ mod desk;
 mod enrol;
 mod error;
 mod exchange;
+mod files;
 mod fingerprints;
 mod folder;
 mod http;
@@ -52,6 +53,7 @@ pub use clock::{Chance, Clock, civil_date, system_chance, system_clock};
 pub use desk::{Office, OfficeDesk, OfficeHandle};
 pub use enrol::InviteOrder;
 pub use error::RelayError;
+pub use files::{FilePlace, check_files, file_folder};
 pub use folder::{RelayFolder, RelayOptions};
 pub use live::sessions::LiveOptions;
 pub use office::answer::{

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The endpoints that are told apart.
-pub(crate) const PATHS: [&str; 6] = ["sync", "enrol", "live", "office", "health", "other"];
+pub(crate) const PATHS: [&str; 7] = ["sync", "enrol", "live", "office", "health", "files", "other"];
 /// How a request can end: done, refused by the relay, or failed at it.
 pub(crate) const OUTCOMES: [&str; 3] = ["ok", "refused", "failed"];
 /// Upper bounds of the histogram, in milliseconds.

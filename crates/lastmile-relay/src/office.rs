@@ -125,7 +125,7 @@ impl Central {
             C::Tallies { year } => self.tallies(year),
             C::Backup { to } => {
                 let (epoch, at_ms) = (self.office, self.now_ms());
-                let backup = crate::backup::take(&self.reader, &self.folder, &to, epoch, at_ms)?;
+                let backup = crate::backup::take(&self.reader, &self.folder, self.files.folder(), &to, epoch, at_ms)?;
                 Ok(OfficeAnswer::BackedUp { bytes: backup.bytes })
             }
             C::Status => self.status(),

@@ -130,12 +130,28 @@ pub(crate) async fn page(shared: &Arc<Shared>) -> String {
     write_connections(shared, &mut page);
     operation.requests.write(&mut page);
     write_work(shared, counts, now_ms, &mut page);
+    write_files(shared, &mut page).await;
     page.one("lastmile_database_bytes", "gauge", "Bytes of the database.", database);
     page.one("lastmile_wal_bytes", "gauge", "Bytes of the database's write-ahead log.", wal);
     page.one("lastmile_disk_free_bytes", "gauge", "Bytes free on the disk of the relay's folder.", free);
     let days = operation.tls.get().map(|tls| tls.identity().not_after_ms().saturating_sub(now_ms).div_euclid(DAY_MS));
     page.one("lastmile_certificate_days_left", "gauge", "Whole days until the server's certificate is over.", days);
     page.finish()
+}
+
+async fn write_files(shared: &Arc<Shared>, page: &mut Page) {
+    let totals = shared.file_totals().await;
+    page.one("lastmile_files", "gauge", "Files of attachments kept.", totals.map(|(count, _)| count));
+    page.one("lastmile_file_bytes", "gauge", "Their bytes.", totals.map(|(_, bytes)| bytes));
+    let stats = &shared.files.stats;
+    for (name, help, count) in [
+        ("lastmile_files_kept_total", "Files that came whole and were kept.", &stats.kept),
+        ("lastmile_files_refused_total", "Files and pieces refused for what they are.", &stats.refused),
+        ("lastmile_file_bytes_taken_total", "Bytes of files taken.", &stats.taken),
+        ("lastmile_file_bytes_served_total", "Bytes of files served.", &stats.served),
+    ] {
+        page.one(name, "counter", help, Some(count.load(Ordering::Relaxed)));
+    }
 }
 
 fn write_connections(shared: &Shared, page: &mut Page) {

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::central::Central;
 use crate::clock::{Chance, Clock, random};
 use crate::counted::Counted;
+use crate::files::{Files, keep_removing, remove_gone};
 use crate::http::{operator_routes, routes};
 use crate::intake::Bodies;
 use crate::keys::{keep_pin, write_secret};
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     /// The URL that invites name if nothing else is said.
     pub url: String,
     pub operation: Arc<Operation>,
+    /// The files of attachments.
+    pub files: Arc<Files>,
     clock: Clock,
     chance: Chance,
     reader: Mutex<(Reader, Option<(i64, Counts)>)>,
@@ -76,6 +79,7 @@ impl Shared {
         let reader = Mutex::new((central.store.reader()?, None));
         let (admin_token, admin_salt) = (ChangeHash(central.random::<32>()?).to_string(), central.random::<32>()?);
         let (clock, chance, sessions) = (central.clock(), central.chance(), Arc::clone(&central.live));
+        let files = Arc::clone(&central.files);
         let rates = Arc::new(Rates::new(bounds.rates));
         let (writer, writing) = Writer::new(central, Arc::clone(&rates));
         let shared = Self {
@@ -95,6 +99,7 @@ impl Shared {
             admin_salt,
             url,
             operation: Arc::new(operation),
+            files,
             clock,
             reader,
         };
@@ -116,7 +121,16 @@ impl Shared {
             return self.backup(to).await.map_err(RelayError::into_office);
         }
         let url = self.url.clone();
-        self.writer.ask(move |central| central.run(command, Some(&url))).await.map_err(RelayError::into_office)
+        let erases = matches!(command, OfficeCommand::Erase { .. });
+        let answer = self.writer.ask(move |central| central.run(command, Some(&url))).await;
+        if erases && answer.is_ok() {
+            // Done before it is answered; where it cannot be, it is tried again until it can.
+            if let Err(error) = remove_gone(self).await {
+                tracing::error!(%error, "files of erased records cannot be removed yet");
+                self.files.wake();
+            }
+        }
+        answer.map_err(RelayError::into_office)
     }
 
     /// Takes a backup beside the writer, which goes on meanwhile.
@@ -127,9 +141,29 @@ impl Shared {
             Ok((central.store.reader()?, central.folder.clone(), central.office, central.now_ms()))
         });
         let (reader, folder, epoch, at_ms) = opened.await?;
-        let taken = tokio::task::spawn_blocking(move || crate::backup::take(&reader, &folder, &to, epoch, at_ms));
+        let files = Arc::clone(&self.files);
+        let taken = tokio::task::spawn_blocking(move || {
+            crate::backup::take(&reader, &folder, files.folder(), &to, epoch, at_ms)
+        });
         let backup = taken.await.map_err(|_| RelayError::Stopping)??;
         Ok(OfficeAnswer::BackedUp { bytes: backup.bytes })
+    }
+
+    /// Counts the files kept, and their bytes; `None` when the storage fails.
+    pub async fn file_totals(self: &Arc<Self>) -> Option<(u64, u64)> {
+        let shared = Arc::clone(self);
+        let counted = tokio::task::spawn_blocking(move || {
+            let inner = shared.reader.lock().unwrap_or_else(PoisonError::into_inner);
+            inner.0.file_totals()
+        });
+        match counted.await {
+            Ok(Ok(totals)) => Some(totals),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the files kept cannot be counted");
+                None
+            }
+            Err(_) => None,
+        }
     }
 
     /// Counts what is held; `None` when the storage fails.
@@ -214,6 +248,7 @@ impl Relay {
         write_secret(&path.join(TOKEN_FILE), &shared.admin_token)?;
         write_secret(&path.join(ADDRESS_FILE), &near.to_string())?;
         let thread = writing.start()?;
+        let removing = tokio::spawn(keep_removing(Arc::clone(&shared), stopped.clone()));
         let service = Counted::new(warp::service(routes(Arc::clone(&shared))), Arc::clone(&shared.operation));
         let reload = Arc::new(Notify::new());
         let serving = match certified {
@@ -229,7 +264,7 @@ impl Relay {
         };
         tracing::info!(%addr, epoch = %shared.epoch, encrypted = shared.operation.tls.get().is_some(), "the relay serves");
         let stop = Some(stop);
-        Ok(RunningRelay { addr, metrics, path, shared, reload, stop, serving, sides, thread: Some(thread) })
+        Ok(RunningRelay { addr, metrics, path, shared, reload, stop, serving, sides, removing, thread: Some(thread) })
     }
 }
 
@@ -248,6 +283,7 @@ pub struct RunningRelay {
     stop: Option<watch::Sender<()>>,
     serving: JoinHandle<Result<(), WebError>>,
     sides: Vec<JoinHandle<Result<(), WebError>>>,
+    removing: JoinHandle<()>,
     thread: Option<thread::JoinHandle<Central>>,
 }
 
@@ -375,6 +411,8 @@ impl RunningRelay {
             // What the side doors broke of is no reason to stop.
             let _ = side.await;
         }
+        // A removal under way ends by itself; one that panicked is made up for at the next start.
+        let _ = (&mut self.removing).await;
         self.shared.writer.stop().await;
         if let Some(thread) = self.thread.take() {
             // The store closes where it is dropped, away from the runtime's own threads.

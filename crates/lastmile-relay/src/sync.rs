@@ -25,10 +25,10 @@ const RETRY_MS: u64 = 10_000;
 /// Why no session was begun.
 #[derive(Debug)]
 pub(crate) struct Refusal {
-    code: Code,
-    arguments: Vec<String>,
-    retry_after_ms: u64,
-    certificates: Vec<Certificate>,
+    pub code: Code,
+    pub arguments: Vec<String>,
+    pub retry_after_ms: u64,
+    pub certificates: Vec<Certificate>,
     /// Whether it is the speaker that asks too much, not the relay that is busy.
     limited: bool,
 }
@@ -117,7 +117,7 @@ pub(crate) async fn answer_enrol(shared: &Shared, address: Option<IpAddr>, body:
 }
 
 /// Puts what an answer took on the accounts of whoever asked.
-fn charge(shared: &Shared, payer: Payer, said: &Said, cpu: Duration) {
+pub(crate) fn charge(shared: &Shared, payer: Payer, said: &Said, cpu: Duration) {
     shared.rates.charge(payer, Cost { requests: 0, bytes: said.body.len() as u64, cpu }, shared.now_ms());
 }
 
@@ -133,7 +133,12 @@ pub(crate) async fn admit(shared: &Shared, hello: &Hello, certificates: Vec<Cert
     speaker(shared, hello.author, certificates).await
 }
 
-async fn exchange(shared: &Shared, payer: &mut Payer, body: &[u8]) -> Result<Said, Refusal> {
+/// Makes sure of who sent a request: certificate, signature, clock, and that it is new; and has the device pay for it.
+pub(crate) async fn signed<'b>(
+    shared: &Shared,
+    payer: &mut Payer,
+    body: &'b [u8],
+) -> Result<(SignedRequest<'b>, Hello), Refusal> {
     let request = SignedRequest::open(body)?;
     let hello = request.hello.clone().ok_or(Code::OutOfOrder)?;
     check_time(shared, &request)?;
@@ -149,6 +154,11 @@ async fn exchange(shared: &Shared, payer: &mut Payer, body: &[u8]) -> Result<Sai
     shared.rates.take_of_device(device, cost, shared.now_ms()).map_err(Refusal::slower)?;
     payer.device = Some(device);
     see_nonce(shared, hello.author, &request)?;
+    Ok((request, hello))
+}
+
+async fn exchange(shared: &Shared, payer: &mut Payer, body: &[u8]) -> Result<Said, Refusal> {
+    let (request, hello) = signed(shared, payer, body).await?;
     let (config, scopes) = prepare(shared, &hello).await?;
     let mut session = Session::new(config, scopes);
     let exchange = Exchange {

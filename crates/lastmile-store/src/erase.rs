@@ -10,6 +10,7 @@ use lastmile_log::{PackError, UnpackedBatch, unpack};
 use lastmile_model::{ChangeHash, RecordId, Scope, planted};
 
 use crate::StoreError;
+use crate::files;
 use crate::history::MAX_STORED;
 use crate::judge::reason;
 use crate::query::Query;
@@ -54,6 +55,7 @@ impl Store {
     }
 
     pub(crate) fn erase_in_transaction(&mut self, scope: u32, erasures: &[Erasure]) -> Result<u64, StoreError> {
+        let mut files = BTreeSet::new();
         for erasure in erasures {
             let changes = erasure.changes.iter().map(|hash| Erased::Change(*hash));
             for erased in changes.chain([Erased::Record(erasure.record)]) {
@@ -62,7 +64,9 @@ impl Store {
             }
         }
         self.strip_pending(scope)?;
-        self.strip_runs(scope)
+        let stripped = self.strip_runs(scope, &mut files)?;
+        self.drop_unnamed(scope, &files)?;
+        Ok(stripped)
     }
 
     /// Carries out the erasure orders of a scope that are not carried out yet, inside a transaction; what they removed leaves the
@@ -193,7 +197,8 @@ impl Store {
         Ok(())
     }
 
-    fn strip_runs(&mut self, scope: u32) -> Result<u64, StoreError> {
+    /// Takes bytes off the stored runs of a scope; `files` gathers the hashes that they named.
+    fn strip_runs(&mut self, scope: u32, files: &mut BTreeSet<[u8; 32]>) -> Result<u64, StoreError> {
         let strands: Vec<(u32, u64)> = self
             .index
             .strands
@@ -219,6 +224,9 @@ impl Store {
                 for (place, index) in places {
                     let Some(commit) = run.commits.get(place) else { continue };
                     let Some(entry) = commit.header.changes.get(index) else { continue };
+                    if entry.record_type == files::ATTACHMENT {
+                        files.extend(run.body(place, index).into_iter().flat_map(files::named_in));
+                    }
                     if commit.header.seq > viewed {
                         continue;
                     }

@@ -14,6 +14,7 @@ mod digest;
 mod erase;
 pub mod error;
 mod exchange;
+mod files;
 mod firsts;
 mod follow;
 mod history;
@@ -39,6 +40,7 @@ pub use counts::Counts;
 pub use erase::{Erasure, Scrubbed};
 pub use error::StoreError;
 pub use exchange::{Outgoing, SegmentPath};
+pub use files::{Arrived, HeldFile, NamedFile, Naming};
 pub use follow::Touched;
 pub use ingest::{
     Fate, Incoming, MAX_BRANCHES, MAX_PENDING_BATCHES, MAX_PENDING_BYTES, MAX_PENDING_IN_SCOPE, MAX_PENDING_RAW,

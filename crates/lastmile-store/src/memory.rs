@@ -16,8 +16,8 @@ use lastmile_model::{AuthorId, Catalogue, RecordId, Scope};
 use crate::columns::ViewTable;
 use crate::query::Query;
 use crate::storage::{
-    Blob, Cell, Cut, Durability, Erased, Odd, Pending, PendingHead, Position, RowHead, Storage, StoredReceipt,
-    StoredSeal, Strand, ViewRow, Visitor,
+    Blob, Cell, Cut, Durability, Erased, Odd, Pending, PendingHead, Position, RowHead, Storage, StoredFile,
+    StoredReceipt, StoredSeal, Strand, ViewRow, Visitor,
 };
 use crate::{StoreError, columns};
 use log::Logs;
@@ -34,6 +34,8 @@ enum Refused {
     Reading,
     #[error("{table} {no} is referred to but not there")]
     Dangling { table: &'static str, no: u32 },
+    #[error("a piece of a file that is not known")]
+    NoFile,
     #[error("{given} cells for {columns} columns")]
     TooManyCells { given: usize, columns: usize },
 }
@@ -365,6 +367,37 @@ impl Storage for MemoryStorage {
 
     fn erased(&self) -> Result<Vec<(u32, Erased)>, StoreError> {
         Ok(self.tables().logs.erased())
+    }
+
+    fn put_file(&mut self, file: &StoredFile) -> Result<(), StoreError> {
+        self.change_logs("noting a file", |logs| logs.put_file(file))
+    }
+
+    fn file(&self, scope: u32, hash: &[u8; 32]) -> Result<Option<StoredFile>, StoreError> {
+        Ok(self.tables().logs.file(scope, hash))
+    }
+
+    fn files(&self, scope: Option<u32>) -> Result<Vec<StoredFile>, StoreError> {
+        Ok(self.tables().logs.files(scope))
+    }
+
+    fn file_totals(&self) -> Result<(u64, u64), StoreError> {
+        Ok(self.tables().logs.file_totals())
+    }
+
+    fn add_piece(&mut self, scope: u32, hash: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
+        self.change_logs("keeping a piece of a file", |logs| logs.add_piece(scope, hash, bytes))
+    }
+
+    fn file_bytes(&self, scope: u32, hash: &[u8; 32], offset: u64, limit: u64) -> Result<Vec<u8>, StoreError> {
+        Ok(self.tables().logs.file_bytes(scope, hash, offset, limit))
+    }
+
+    fn remove_file(&mut self, scope: u32, hash: &[u8; 32]) -> Result<(), StoreError> {
+        self.change_logs("removing a file", |logs| {
+            logs.remove_file(scope, hash);
+            Ok(())
+        })
     }
 
     fn put_extra(&mut self, scope: u32, record: RecordId, position: Position) -> Result<(), StoreError> {

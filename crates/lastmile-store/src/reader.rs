@@ -147,6 +147,10 @@ impl Reader {
         result
     }
 
+    pub(crate) fn storage(&self) -> &dyn Storage {
+        self.storage.as_ref()
+    }
+
     /// The catalogue of record types.
     #[must_use]
     pub fn catalogue(&self) -> &Arc<Catalogue> {

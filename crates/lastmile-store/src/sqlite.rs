@@ -3,6 +3,7 @@
 //! There is one open path ([`open`]): key, pragmas, version check, migration. WAL with `synchronous=FULL`, one writer held by a lock
 //! file, any number of readers.
 
+mod files;
 mod log;
 mod migrate;
 mod open;
@@ -22,8 +23,8 @@ use crate::StoreError;
 use crate::columns::ViewTable;
 use crate::query::Query;
 use crate::storage::{
-    Blob, Cell, Cut, Durability, Erased, Odd, Pending, PendingHead, Position, RowHead, Storage, StoredReceipt,
-    StoredSeal, Strand, ViewRow, Visitor,
+    Blob, Cell, Cut, Durability, Erased, Odd, Pending, PendingHead, Position, RowHead, Storage, StoredFile,
+    StoredReceipt, StoredSeal, Strand, ViewRow, Visitor,
 };
 
 pub(crate) use open::connect_writer;
@@ -375,6 +376,34 @@ impl Storage for SqliteStorage {
 
     fn erased(&self) -> Result<Vec<(u32, Erased)>, StoreError> {
         self.read_erased()
+    }
+
+    fn put_file(&mut self, file: &StoredFile) -> Result<(), StoreError> {
+        self.write_file(file)
+    }
+
+    fn file(&self, scope: u32, hash: &[u8; 32]) -> Result<Option<StoredFile>, StoreError> {
+        self.read_file(scope, hash)
+    }
+
+    fn files(&self, scope: Option<u32>) -> Result<Vec<StoredFile>, StoreError> {
+        self.read_files(scope)
+    }
+
+    fn file_totals(&self) -> Result<(u64, u64), StoreError> {
+        self.count_files()
+    }
+
+    fn add_piece(&mut self, scope: u32, hash: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
+        self.append_piece(scope, hash, bytes)
+    }
+
+    fn file_bytes(&self, scope: u32, hash: &[u8; 32], offset: u64, limit: u64) -> Result<Vec<u8>, StoreError> {
+        self.read_file_bytes(scope, hash, offset, limit)
+    }
+
+    fn remove_file(&mut self, scope: u32, hash: &[u8; 32]) -> Result<(), StoreError> {
+        self.delete_file(scope, hash)
     }
 
     fn put_extra(&mut self, scope: u32, record: RecordId, position: Position) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 //! [`Storage`] is a set of small typed tables. The logic in [`Store`](crate::Store) is written once over it; SQLite and a plain
 //! in-memory engine implement it, and a server database can follow. Nothing in this module knows SQL.
 
+mod files;
 mod logs;
 mod rows;
 mod states;
@@ -13,6 +14,7 @@ use std::path::Path;
 use crate::StoreError;
 use crate::query::Query;
 
+pub use files::{FileState, StoredFile};
 pub use logs::{Blob, Cut, Pending, PendingHead, Position, StoredReceipt, StoredSeal, Strand};
 pub use rows::{Cell, Cells, FoundRow, RowHead, ViewRow, Visitor};
 pub use states::{ChangeState, Erased, Odd};
@@ -247,6 +249,48 @@ pub trait Storage: Send {
     /// When the engine fails.
     fn erased(&self) -> Result<Vec<(u32, Erased)>, StoreError>;
 
+    /// Inserts a file of which no byte is held, or replaces what is known of it; the bytes held stay.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn put_file(&mut self, file: &StoredFile) -> Result<(), StoreError>;
+
+    /// Reads what is known of a file.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn file(&self, scope: u32, hash: &[u8; 32]) -> Result<Option<StoredFile>, StoreError>;
+
+    /// Lists the files of a scope, or of all, by scope and hash.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn files(&self, scope: Option<u32>) -> Result<Vec<StoredFile>, StoreError>;
+
+    /// Counts the files that are whole, here or elsewhere, and their bytes.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn file_totals(&self) -> Result<(u64, u64), StoreError>;
+
+    /// Appends bytes to what is held of a file.
+    ///
+    /// # Errors
+    /// When the file is not known or the engine fails.
+    fn add_piece(&mut self, scope: u32, hash: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Reads at most `limit` of the bytes held of a file, from `offset` on; none where none are held.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn file_bytes(&self, scope: u32, hash: &[u8; 32], offset: u64, limit: u64) -> Result<Vec<u8>, StoreError>;
+
+    /// Removes a file with its bytes.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn remove_file(&mut self, scope: u32, hash: &[u8; 32]) -> Result<(), StoreError>;
+
     /// Notes one of several changes of a record, or a change of a record without a row.
     ///
     /// # Errors
@@ -312,7 +356,7 @@ pub trait Storage: Send {
     /// When the engine fails.
     fn view_delete(&mut self, rec: i64, type_no: usize) -> Result<(), StoreError>;
 
-    /// Removes a scope with everything held in it: logs, seals, receipts, rows and what erasures name. Certificates stay.
+    /// Removes a scope with everything held in it: logs, seals, receipts, rows, files and what erasures name. Certificates stay.
     ///
     /// # Errors
     /// When the engine fails.

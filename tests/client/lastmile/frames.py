@@ -241,6 +241,91 @@ class Enrolled(Certificates):
 
 
 @dataclass
+class Files:
+    scope: Scope
+    hashes: list[bytes]
+    type = 14
+
+    def payload(self) -> bytes:
+        return self.scope.encode() + listed(self.hashes)
+
+    @staticmethod
+    def read(reader: Reader) -> Files:
+        return Files(Scope.read(reader), reader.listed(lambda r: r.raw(32), 256))
+
+
+@dataclass
+class HeldFile:
+    """What is held of a file: None nothing known, a number so many bytes, bytes the relay's signature that it is whole."""
+
+    hash: bytes
+    state: int | bytes | None
+
+    def encode(self) -> bytes:
+        if self.state is None:
+            return self.hash + b"\0"
+        if isinstance(self.state, int):
+            return self.hash + b"\1" + uvarint(self.state)
+        return self.hash + b"\2" + self.state
+
+    @staticmethod
+    def read(reader: Reader) -> HeldFile:
+        hash, state = reader.raw(32), reader.u8()
+        check(state < 3, "unknown state of a file")
+        return HeldFile(hash, (None, reader.uvarint, lambda: reader.raw(64))[state]() if state else None)
+
+
+@dataclass
+class Held:
+    scope: Scope
+    files: list[HeldFile]
+    type = 15
+
+    def payload(self) -> bytes:
+        return self.scope.encode() + listed(file.encode() for file in self.files)
+
+    @staticmethod
+    def read(reader: Reader) -> Held:
+        return Held(Scope.read(reader), reader.listed(HeldFile.read, 256))
+
+
+@dataclass
+class Piece:
+    scope: Scope
+    hash: bytes
+    size: int
+    offset: int
+    data: bytes
+    type = 16
+
+    def payload(self) -> bytes:
+        return self.scope.encode() + self.hash + uvarint(self.size) + uvarint(self.offset) + self.data
+
+    @staticmethod
+    def read(reader: Reader) -> Piece:
+        piece = Piece(Scope.read(reader), reader.raw(32), reader.uvarint(), reader.uvarint(), reader.rest())
+        check(len(piece.data) <= 262_144, "too many bytes of a file")
+        check(piece.offset + len(piece.data) <= piece.size <= 2_097_152, "a piece beyond its file")
+        return piece
+
+
+@dataclass
+class Fetch:
+    scope: Scope
+    hash: bytes
+    offset: int
+    limit: int
+    type = 17
+
+    def payload(self) -> bytes:
+        return self.scope.encode() + self.hash + uvarint(self.offset) + uvarint(self.limit)
+
+    @staticmethod
+    def read(reader: Reader) -> Fetch:
+        return Fetch(Scope.read(reader), reader.raw(32), reader.uvarint(), reader.uvarint())
+
+
+@dataclass
 class Unknown:
     """A frame that this version may skip."""
 
@@ -267,13 +352,17 @@ KNOWN: dict[int, Callable[[Reader], Any]] = {
         Auth,
         Enrol,
         Enrolled,
+        Files,
+        Held,
+        Piece,
+        Fetch,
     )
 }
 
 
 def write(frame: Any) -> bytes:
     payload, flags = frame.payload(), IGNORABLE if isinstance(frame, Unknown) else 0
-    if len(payload) >= COMPRESS_FROM and not isinstance(frame, Batch):
+    if len(payload) >= COMPRESS_FROM and not isinstance(frame, (Batch, Piece)):
         small = deflate(payload, checksum=False)
         if len(payload) - len(small) >= len(payload) / 16:
             payload, flags = small, flags | COMPRESSED

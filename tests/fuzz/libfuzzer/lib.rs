@@ -34,6 +34,7 @@ pub mod targets {
     pub mod frame;
     pub mod history;
     pub mod invite;
+    pub mod picture;
     pub mod relay;
     pub mod request;
     pub mod roster;

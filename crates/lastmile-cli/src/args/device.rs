@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::DataDir;
+use super::attachments::{Attach, Attachments, FetchAttachment};
 use super::values::{Condition, FieldEdit, RecordRef, SortBy};
 
 /// `lastmile device ...`.
@@ -30,6 +31,12 @@ pub enum Device {
     Sync(Sync),
     /// Stay connected and show what happens
     Watch(Watch),
+    /// Attach a photo or file to a record
+    Attach(Attach),
+    /// List attachments and where their files are
+    Attachments(Attachments),
+    /// Fetch the file of an attachment and write it out
+    FetchAttachment(FetchAttachment),
     /// Run many commands from a file or a pipe
     Script(Script),
 }

@@ -2,9 +2,8 @@
 
 use std::io::Read as _;
 use std::path::Path;
-use std::time::Duration;
 
-use lastmile_client::{ClientError, Replica, ReplicaOptions, SyncReport};
+use lastmile_client::{ClientError, Replica};
 use lastmile_log::Invite;
 use lastmile_model::check::CheckContext;
 use lastmile_model::input::{Entered, Entry};
@@ -12,12 +11,11 @@ use lastmile_model::{Places, RecordType, input};
 use lastmile_store::Reader;
 use serde_json::json;
 
-use super::exchanged::say_what_is_left;
 use super::listed;
 use super::opened::{client_error, find_record, folder, reader, replica, replica_options, runtime, store_error};
 use super::shown::{instant, label, origin_json, record_json, state_text, value_json, value_text};
 use super::similar::similar_persons;
-use crate::args::device::{Add, Device, Edit, History, Init, Show, Status, Sync};
+use crate::args::device::{Add, Device, Edit, History, Init, Show, Status};
 use crate::args::values::FieldEdit;
 use crate::dirs::Holder;
 use crate::error::{CliError, Exit};
@@ -35,8 +33,11 @@ pub(super) fn run(command: &Device, output: &mut Output) -> Result<Exit, CliErro
         Device::Show(args) => show(args, output),
         Device::History(args) => history(args, output),
         Device::Status(args) => status(args, output),
-        Device::Sync(args) => sync(args, output),
+        Device::Sync(args) => super::sync::run(args, output),
         Device::Watch(args) => super::watch::run(args, output),
+        Device::Attach(args) => super::attachments::attach(args, output),
+        Device::Attachments(args) => super::attachments::list(args, output),
+        Device::FetchAttachment(args) => super::attachments::fetch(args, output),
         Device::Script(args) => super::script::run(args, output),
     }
 }
@@ -339,59 +340,4 @@ fn status(args: &Status, output: &mut Output) -> Result<Exit, CliError> {
     output.say(key!("device.held"), &held)?;
     replica.close().map_err(|error| client_error(error, language))?;
     Ok(Exit::Done)
-}
-
-/// Makes one exchange; a bar shows how many bytes have gone and come.
-async fn sync_with_bar(replica: &Replica, output: &Output) -> Result<SyncReport, ClientError> {
-    let bar = output.progress::<&str>(None, key!("device.syncing"), &[]);
-    let mut heard = replica.progress();
-    let mut exchange = std::pin::pin!(replica.sync());
-    loop {
-        tokio::select! {
-            done = &mut exchange => return done,
-            Ok(()) = heard.changed() => {
-                let now = *heard.borrow_and_update();
-                bar.reach(now.sent.saturating_add(now.received));
-            }
-        }
-    }
-}
-
-fn sync(args: &Sync, output: &mut Output) -> Result<Exit, CliError> {
-    let language = output.messages().language();
-    let failed = |error| client_error(error, language);
-    let place = folder(&args.data, Holder::Device)?;
-    let options = ReplicaOptions { timeout: Duration::from_secs(args.timeout), ..replica_options(&args.data)? };
-    let replica = Replica::open(&place, options).map_err(failed)?;
-    let (mut exit, mut not_taken) = (Exit::Done, 0);
-    if let Some(file) = &args.to {
-        let report = replica.export_bundle(file).map_err(failed)?;
-        output.json(&json!({"file": file, "bundle": report}))?;
-        output.say(key!("device.bundle_written"), &[("file", file.display().to_string())])?;
-    } else if let Some(file) = &args.from {
-        let report = replica.import_bundle(file).map_err(failed)?;
-        output.json(&json!({"file": file, "bundle": report}))?;
-        output.say(key!("device.bundle_read"), &[("count", report.appended.to_string())])?;
-        if !report.whole {
-            output.say::<&str>(key!("device.bundle_cut"), &[])?;
-        }
-        exit = if report.whole { Exit::Done } else { Exit::Partial };
-        not_taken = report.not_taken;
-    } else {
-        let report = runtime()?.block_on(sync_with_bar(&replica, output)).map_err(failed)?;
-        output.json(&report)?;
-        let counts = [
-            ("sent", report.sent_batches.to_string()),
-            ("received", report.received_batches.to_string()),
-            ("receipts", report.receipts.to_string()),
-        ];
-        output.say(key!("device.synced"), &counts)?;
-        exit = say_what_is_left(&report, output)?;
-        not_taken = report.not_taken;
-    }
-    if not_taken > 0 {
-        output.say(key!("device.not_taken"), &[("count", not_taken.to_string())])?;
-    }
-    replica.close().map_err(failed)?;
-    Ok(if exit == Exit::Done && not_taken > 0 { Exit::Partial } else { exit })
 }

@@ -124,6 +124,10 @@ fn frame_words(frame: &Frame) -> String {
         Frame::End(end) => format!("equal {}, more {}, handled {}", end.equal, end.more, end.handled),
         Frame::Auth(auth) => instant(auth.time_ms),
         Frame::Enrol(enrol) => enrol.device.clone(),
+        Frame::Files(files) => format!("{} {}", files.scope, files.hashes.len()),
+        Frame::Held(held) => format!("{} {}", held.scope, held.files.len()),
+        Frame::Piece(piece) => format!("{} {}+{} of {}", piece.scope, piece.offset, piece.bytes.len(), piece.size),
+        Frame::Fetch(fetch) => format!("{} {}-", fetch.scope, fetch.offset),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lastmile_model::Catalogue;
-use lastmile_relay::{RelayFolder, RelayOptions, audit_setting, check_audit};
+use lastmile_relay::{RelayFolder, RelayOptions, audit_setting, check_audit, check_files, file_folder};
 use lastmile_store::sqlite::{self, OpenOptions};
 use lastmile_store::{Rebuilt, Store, StoreError};
 use serde_json::json;
@@ -15,7 +15,7 @@ use super::written::writing;
 use crate::args::data::{Check, Rebuild};
 use crate::dirs::Holder;
 use crate::error::{CliError, Exit};
-use crate::messages::{Key, key};
+use crate::messages::{Key, Language, key};
 use crate::output::{Column, Output, Table};
 
 /// How many changes the views follow in one transaction.
@@ -111,6 +111,15 @@ fn compared(file: &Path, key: Option<[u8; 32]>, output: &Output) -> Result<Rebui
     rebuilt(&mut copy, key!("data.comparing"), output).map_err(store_error)
 }
 
+/// What is wrong with the files of attachments; those in a bucket are not looked at.
+fn files_of(place: &Path, store: &Store, language: Language) -> Result<Vec<String>, CliError> {
+    let found = file_folder(place, store).and_then(|folder| match folder {
+        Some(folder) => check_files(&folder, store),
+        None => Ok(Vec::new()),
+    });
+    found.map_err(|error| relay_error(error, language))
+}
+
 /// Checks everything that is held.
 pub(super) fn check(args: &Check, output: &mut Output) -> Result<Exit, CliError> {
     let file = file_of(&args.data, Holder::Relay)?;
@@ -138,6 +147,7 @@ pub(super) fn check(args: &Check, output: &mut Output) -> Result<Exit, CliError>
                 let language = output.messages().language();
                 let found = audit.map_err(|error| relay_error(error, language))?;
                 findings.extend(found.map(|text| ("audit".to_owned(), text)));
+                findings.extend(files_of(place, &store, language)?.into_iter().map(|text| ("files".to_owned(), text)));
             }
             drop(store);
         }

@@ -70,6 +70,10 @@ pub(super) fn client_error(error: ClientError, language: Language) -> CliError {
                 .with("type", record_type)
                 .with("operation", operation)
         }
+        ClientError::NotAttachable { ref record_type } => {
+            CliError::new(Exit::Refused, key!("attachment.no.place_of_record")).with("type", record_type)
+        }
+        ClientError::FileNotTaken(refused) => super::attachments::not_taken(refused),
         ClientError::NoReplica { ref folder } => CliError::new(Exit::NotFound, key!("error.no_replica"))
             .with("folder", folder.display())
             .cure(key!("cure.no_replica")),

@@ -37,6 +37,10 @@ pub(super) fn relay_error(error: RelayError, language: Language) -> CliError {
         RelayError::Stopping => CliError::new(Exit::Network, key!("relay.stopping")),
         RelayError::Tls(ref error) => tls_error(error),
         RelayError::BadUrl { ref url } => CliError::new(Exit::Usage, key!("relay.bad_url")).with("url", url),
+        RelayError::Files { ref what, .. } => {
+            CliError::new(Exit::Storage, key!("relay.files")).with("what", what).cure(key!("relay.cure.files"))
+        }
+        RelayError::NoBuckets { ref url } => CliError::new(Exit::Usage, key!("relay.no_buckets")).with("url", url),
         ref other => CliError::new(Exit::Failed, key!("relay.failed")).with("reason", other),
     };
     named.because(error)

@@ -19,6 +19,8 @@ pub enum Kind {
     Names,
     /// A file; in the configuration file relative to its folder.
     File,
+    /// A folder, or a bucket's URL; in the configuration file a folder is relative to its folder.
+    Store,
     /// A whole number from the first to the second.
     Number(u64, u64),
     /// One of these words.
@@ -69,6 +71,8 @@ pub const KEYS: &[KeySpec] = &[
     spec("rate.address_cpu_seconds", Kind::Number(1, HOUR), "60"),
     spec("quota.daily_commits", Kind::Number(1, MANY), "20000"),
     spec("quota.daily_mb", Kind::Number(1, MANY), "50"),
+    spec("quota.daily_attachments_mb", Kind::Number(1, MANY), "200"),
+    spec("attachments.store", Kind::Store, ""),
     spec("register.file", Kind::File, ""),
     spec("metrics.listen", Kind::NearListen, "off"),
     spec("log.format", Kind::Word(&["text", "json"]), "text"),
@@ -103,6 +107,10 @@ impl KeySpec {
             Kind::Url => is_url(value),
             Kind::Addresses => value.parse::<IpAddr>().is_ok(),
             Kind::Names | Kind::File => !value.trim().is_empty(),
+            Kind::Store => match value.strip_prefix("s3://") {
+                Some(bucket) => !bucket.is_empty() && !bucket.starts_with('/') && !bucket.contains(char::is_whitespace),
+                None => !value.trim().is_empty() && !value.contains("://"),
+            },
             Kind::Number(least, most) => value.parse().is_ok_and(|number| (least..=most).contains(&number)),
             Kind::Word(words) => words.contains(&value),
         }
@@ -118,6 +126,7 @@ impl KeySpec {
             Kind::Addresses => key!("config.expected.addresses"),
             Kind::Names => key!("config.expected.names"),
             Kind::File => key!("config.expected.file"),
+            Kind::Store => key!("config.expected.store"),
             Kind::Number(..) => key!("config.expected.number"),
             Kind::Word(_) => key!("config.expected.word"),
         }
@@ -176,6 +185,8 @@ mod tests {
             ("limits.body_mb", "8", "-8"),
             ("log.level", "info", "loud"),
             ("tls.key", "/etc/key.pem", " "),
+            ("attachments.store", "s3://bucket/lastmile", "s3:///lastmile"),
+            ("attachments.store", "/srv/attachments", "ftp://elsewhere"),
         ] {
             assert!(takes(name, good) && !takes(name, bad), "{name}: {good}, {bad}");
         }

@@ -122,6 +122,11 @@ impl Mistake {
     }
 }
 
+/// Whether a place is no folder.
+fn is_bucket(value: &Value) -> bool {
+    value.iter().any(|one| one.contains("://"))
+}
+
 /// Every key with the value in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -212,7 +217,7 @@ impl Settings {
                 continue;
             };
             match written(value.get_ref()) {
-                Some(value) if spec.kind == Kind::File => {
+                Some(value) if spec.kind == Kind::File || (spec.kind == Kind::Store && !is_bucket(&value)) => {
                     // A file lies where the configuration lies, unless it says where.
                     let folder = path.parent().unwrap_or(Path::new(""));
                     let value = value.iter().map(|file| folder.join(file).display().to_string()).collect();

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lastmile_relay::{Allowance, Bounds, Encryption, RateLimits, RelayOptions, Serving};
+use lastmile_relay::{Allowance, Bounds, Encryption, FilePlace, RateLimits, RelayOptions, Serving};
 use lastmile_web::{ForwardedBy, Limits};
 
 use super::Settings;
@@ -28,6 +28,10 @@ pub struct RelayConfig {
     pub daily_commits: u64,
     /// The most bytes of one author taken in one scope and day.
     pub daily_bytes: u64,
+    /// The most bytes of attachments of one author taken in one scope and day.
+    pub daily_file_bytes: u64,
+    /// Where the files of attachments are kept.
+    pub files: Option<FilePlace>,
     /// Where the register of revocations and erasures is kept.
     pub register: Option<PathBuf>,
     /// The log's form.
@@ -100,6 +104,8 @@ impl RelayConfig {
             serving,
             daily_commits: number("quota.daily_commits"),
             daily_bytes: megabytes("quota.daily_mb"),
+            daily_file_bytes: megabytes("quota.daily_attachments_mb"),
+            files: settings.get("attachments.store").first().map(|place| FilePlace::of(place)),
             register: settings.get("register.file").first().map(PathBuf::from),
             log_format: if one("log.format") == "json" { LogFormat::Json } else { LogFormat::Text },
             log_level: one("log.level").to_owned(),
@@ -112,6 +118,8 @@ impl RelayConfig {
         RelayOptions {
             daily_commits: self.daily_commits,
             daily_bytes: self.daily_bytes,
+            daily_file_bytes: self.daily_file_bytes,
+            files: self.files.clone(),
             register: self.register.clone(),
             ..RelayOptions::default()
         }

@@ -33,7 +33,7 @@ fn fields_are_found_by_name() {
 fn salt_scope_and_id_are_as_decided() {
     let of = |name: &str| Catalogue::builtin().get(name).unwrap().1;
     let salted: Vec<&str> = Catalogue::builtin().types().iter().filter(|t| t.salted).map(|t| t.name.as_str()).collect();
-    assert_eq!(salted, ["org", "person", "check_in", "pairing"]);
+    assert_eq!(salted, ["org", "person", "check_in", "pairing", "attachment"]);
     assert_eq!(of("person").scope_kind, Some(ScopeKind::Community));
     assert_eq!(of("pairing").scope_kind, Some(ScopeKind::City));
     assert_eq!(of("verdict").scope_kind, None);

@@ -4,7 +4,7 @@ use lastmile_log::wire::{Reader, Unreadable, Writer};
 use lastmile_log::{Certificate, Entry, MAX_CERTIFICATE, Receipt, Seal, Segment, Vector};
 use lastmile_model::{AuthorId, ChainHash, Scope};
 
-use super::{BadFrame, Frame, Hello, within};
+use super::{BadFrame, FetchFrame, FilesFrame, Frame, HeldFrame, Hello, PieceFrame, within};
 use crate::code::Code;
 use crate::limits::{
     MAX_CERTIFICATES, MAX_ENTRIES, MAX_ERROR_ARGUMENT, MAX_ERROR_ARGUMENTS, MAX_LABEL, MAX_POSITIONS, MAX_RECEIPTS,
@@ -109,6 +109,10 @@ pub(super) struct Fields<'a, 'b> {
 }
 
 impl<'a> Fields<'a, '_> {
+    pub(super) const fn kind(&self) -> u8 {
+        self.kind
+    }
+
     pub(super) const fn malformed(&self, what: &'static str) -> BadFrame {
         BadFrame::Field { kind: self.kind, what }
     }
@@ -147,6 +151,12 @@ impl<'a> Fields<'a, '_> {
 
     pub(super) fn scope(&mut self) -> Result<Scope, BadFrame> {
         self.reader.scope().map_err(|error| self.error("scope", 0, error))
+    }
+
+    /// Takes what is left of the payload.
+    pub(super) fn rest(&mut self, what: &'static str, limit: usize) -> Result<&'a [u8], BadFrame> {
+        within(self.kind, self.reader.len(), what, limit)?;
+        self.read(what, |reader| reader.take(reader.len()))
     }
 
     fn read<T>(
@@ -225,6 +235,10 @@ impl Frame {
                 out.raw(&enrol.public_key);
                 out.bytes(enrol.device.as_bytes());
             }
+            Self::Files(frame) => frame.write(out),
+            Self::Held(frame) => frame.write(out),
+            Self::Piece(frame) => frame.write(out),
+            Self::Fetch(frame) => frame.write(out),
         }
         writer.finish()
     }
@@ -266,6 +280,10 @@ impl Frame {
                 device: fields.text("bytes of device label", MAX_LABEL)?,
             }),
             13 => Self::Enrolled(fields.certificates()?),
+            14 => Self::Files(FilesFrame::read(fields)?),
+            15 => Self::Held(HeldFrame::read(fields)?),
+            16 => Self::Piece(PieceFrame::read(fields)?),
+            17 => Self::Fetch(FetchFrame::read(fields)?),
             _ => return Err(BadFrame::UnknownType { kind }),
         };
         if reader.is_empty() { Ok(frame) } else { Err(BadFrame::Trailing { kind }) }

@@ -93,7 +93,13 @@ impl Session {
             Frame::Error(error) => self.on_error(error),
             Frame::End(end) => self.peer_end = Some(end),
             Frame::Auth(auth) => self.on_auth(auth),
-            Frame::Enrol(_) | Frame::Enrolled(_) => {}
+            // Refused before: these have endpoints of their own.
+            Frame::Enrol(_)
+            | Frame::Enrolled(_)
+            | Frame::Files(_)
+            | Frame::Held(_)
+            | Frame::Piece(_)
+            | Frame::Fetch(_) => {}
         }
         Ok(())
     }
@@ -101,7 +107,11 @@ impl Session {
     /// Refuses a frame that has no place here.
     fn check_order(&mut self, frame: &Frame) -> Result<(), Violation> {
         let out_of_order = || Violation::new(Code::OutOfOrder, frame.name());
-        if matches!(frame, Frame::Enrol(_) | Frame::Enrolled(_)) {
+        let elsewhere = matches!(
+            frame,
+            Frame::Enrol(_) | Frame::Enrolled(_) | Frame::Files(_) | Frame::Held(_) | Frame::Piece(_) | Frame::Fetch(_)
+        );
+        if elsewhere {
             return Err(out_of_order());
         }
         let ended = self.peer_end.is_some();

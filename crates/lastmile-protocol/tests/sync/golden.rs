@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use lastmile_crdt::{Base, Edit, make_change};
 use lastmile_log::{
     AuthorKey, Certificate, ChangeEntry, Commit, CommitHeader, Deployment, Entry, Issuer, Receipt, Seal, Segment,
-    Vector, chain_hash, pack, sha256, unpack,
+    Vector, chain_hash, pack, sha256, sign_file, unpack,
 };
 use lastmile_model::{ChainHash, Scope};
 use lastmile_protocol::frame::{
-    Auth, BatchFrame, End, Enrol, ErrorFrame, FrameReader, Hello, HelloScope, OwnHead, SealsFrame, VectorFrame, Want,
-    frame_length,
+    Auth, BatchFrame, End, Enrol, ErrorFrame, FetchFrame, FileState, FilesFrame, FrameReader, HeldFile, HeldFrame,
+    Hello, HelloScope, OwnHead, PieceFrame, SealsFrame, VectorFrame, Want, frame_length,
 };
 use lastmile_protocol::request::{SignedRequest, sign_body};
 use lastmile_protocol::{Carrier, Code, Frame, LocalScope, Role, Session, enrol, limits, pump};
@@ -26,6 +26,9 @@ use crate::toy::World;
 fn hash(number: u8) -> ChainHash {
     ChainHash(sha256(&[number]))
 }
+
+/// The hash of a file.
+const FILE: [u8; 32] = [0xf1; 32];
 
 /// The keys and ids that every golden file uses.
 struct Golden {
@@ -186,7 +189,30 @@ impl Golden {
             ("11-auth", Frame::Auth(auth)),
             ("12-enrol", Frame::Enrol(enrol)),
             ("13-enrolled", Frame::Enrolled(self.certificates())),
+            ("14-files", Frame::Files(FilesFrame { scope: self.scope.clone(), hashes: self.files() })),
+            ("15-held", self.held()),
+            ("16-piece", Frame::Piece(self.piece())),
+            (
+                "17-fetch",
+                Frame::Fetch(FetchFrame { scope: self.scope.clone(), hash: FILE, offset: 65_536, limit: 65_536 }),
+            ),
         ]
+    }
+
+    fn files(&self) -> Vec<[u8; 32]> {
+        vec![FILE, [0xf2; 32], [0xf3; 32]]
+    }
+
+    fn held(&self) -> Frame {
+        let signature = sign_file(&self.office, &self.deployment, &self.scope, &FILE);
+        let states = [FileState::Whole(signature), FileState::Begun(65_536), FileState::Unknown];
+        let files = self.files().into_iter().zip(states).map(|(hash, state)| HeldFile { hash, state }).collect();
+        Frame::Held(HeldFrame { scope: self.scope.clone(), files })
+    }
+
+    fn piece(&self) -> PieceFrame {
+        let bytes = b"%PDF-1.4 and so on".to_vec();
+        PieceFrame { scope: self.scope.clone(), hash: FILE, size: 200_000, offset: 65_536, bytes }
     }
 }
 

@@ -46,6 +46,10 @@ impl Central {
                 self.check_ins_of(RecordId(id))?.into_iter().map(|(scope, of)| (scope, "check_in".to_owned(), of)),
             );
         }
+        for of in parts.iter().map(|(_, _, record)| *record).collect::<BTreeSet<_>>() {
+            let attached = self.attachments_of(of)?.into_iter();
+            parts.extend(attached.map(|(scope, record)| (scope, "attachment".to_owned(), record)));
+        }
         if parts.is_empty() {
             return Err(OfficeError::NotFound { what: record_type, id }.into());
         }
@@ -73,11 +77,29 @@ impl Central {
     }
 
     fn check_ins_of(&mut self, person: RecordId) -> Result<Vec<(Scope, RecordId)>, RelayError> {
+        self.referring("check_in", "person", person)
+    }
+
+    /// What is attached to a record; a catalogue of another kind may have no attachments.
+    fn attachments_of(&mut self, record: RecordId) -> Result<Vec<(Scope, RecordId)>, RelayError> {
+        if self.catalogue.get("attachment").is_none() {
+            return Ok(Vec::new());
+        }
+        self.referring("attachment", "record", record)
+    }
+
+    /// The records of a type whose field refers to a record, with their scopes.
+    fn referring(
+        &mut self,
+        record_type: &str,
+        field: &str,
+        record: RecordId,
+    ) -> Result<Vec<(Scope, RecordId)>, RelayError> {
         let scopes = self.scope_map()?;
-        let query = Query::new(self.reader.type_no("check_in")?, &[]).filter(
-            "person",
+        let query = Query::new(self.reader.type_no(record_type)?, &[]).filter(
+            field,
             Test::Is,
-            Cell::Blob(person.as_bytes().to_vec().into()),
+            Cell::Blob(record.as_bytes().to_vec().into()),
         );
         let rows = self.reader.rows(&query)?;
         Ok(rows.into_iter().filter_map(|row| Some((scopes.get(&row.scope)?.clone(), row.id))).collect())

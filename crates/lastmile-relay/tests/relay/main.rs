@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod device;
+mod files;
 mod folder;
 mod live;
 mod merging;

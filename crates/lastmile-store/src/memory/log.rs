@@ -6,7 +6,9 @@ use std::sync::Arc;
 use lastmile_model::{AuthorId, ChainHash, RecordId, Scope};
 
 use super::Refused;
-use crate::storage::{Blob, Cut, Erased, Odd, Pending, PendingHead, Position, StoredReceipt, StoredSeal, Strand};
+use crate::storage::{
+    Blob, Cut, Erased, FileState, Odd, Pending, PendingHead, Position, StoredFile, StoredReceipt, StoredSeal, Strand,
+};
 
 /// What tells receipts apart: scope, author, epoch, commit, chain.
 type ReceiptKey = (u32, AuthorId, AuthorId, u64, ChainHash);
@@ -37,6 +39,8 @@ pub(super) struct Logs {
     odds: BTreeMap<(u32, Position), Odd>,
     extras: BTreeSet<(u32, RecordId, Position)>,
     erased: BTreeSet<(u32, Erased)>,
+    /// With the bytes held.
+    files: BTreeMap<(u32, [u8; 32]), (StoredFile, Arc<Vec<u8>>)>,
 }
 
 const FIRST: Position = Position(i64::MIN);
@@ -241,6 +245,48 @@ impl Logs {
     }
 
     /// Drops a scope with everything held in it.
+    pub(super) fn put_file(&mut self, file: &StoredFile) -> Result<(), Refused> {
+        self.needs_scope(file.scope)?;
+        let fresh = || (StoredFile { held: 0, ..file.clone() }, Arc::default());
+        let (held, _) = self.files.entry((file.scope, file.hash)).or_insert_with(fresh);
+        let bytes = held.held;
+        held.clone_from(file);
+        held.held = bytes;
+        Ok(())
+    }
+
+    pub(super) fn file(&self, scope: u32, hash: &[u8; 32]) -> Option<StoredFile> {
+        self.files.get(&(scope, *hash)).map(|(file, _)| file.clone())
+    }
+
+    pub(super) fn files(&self, scope: Option<u32>) -> Vec<StoredFile> {
+        let asked = |file: &&StoredFile| scope.is_none_or(|scope| file.scope == scope);
+        self.files.values().map(|(file, _)| file).filter(asked).cloned().collect()
+    }
+
+    pub(super) fn file_totals(&self) -> (u64, u64) {
+        let whole = |state| matches!(state, FileState::Whole | FileState::Refused | FileState::Elsewhere);
+        let whole = self.files.values().filter(|(file, _)| whole(file.state));
+        whole.fold((0, 0), |(count, bytes), (file, _)| (count + 1, file.size.saturating_add(bytes)))
+    }
+
+    pub(super) fn add_piece(&mut self, scope: u32, hash: &[u8; 32], bytes: &[u8]) -> Result<(), Refused> {
+        let (file, held) = self.files.get_mut(&(scope, *hash)).ok_or(Refused::NoFile)?;
+        Arc::make_mut(held).extend_from_slice(bytes);
+        file.held = held.len() as u64;
+        Ok(())
+    }
+
+    pub(super) fn file_bytes(&self, scope: u32, hash: &[u8; 32], offset: u64, limit: u64) -> Vec<u8> {
+        let Some((_, held)) = self.files.get(&(scope, *hash)) else { return Vec::new() };
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(held.len());
+        held.get(place(offset)..place(offset.saturating_add(limit))).unwrap_or_default().to_vec()
+    }
+
+    pub(super) fn remove_file(&mut self, scope: u32, hash: &[u8; 32]) {
+        self.files.remove(&(scope, *hash));
+    }
+
     pub(super) fn remove_scope(&mut self, scope: u32) {
         let of_scope: BTreeSet<u32> =
             self.strands.values().filter(|strand| strand.scope == scope).map(|strand| strand.no).collect();
@@ -257,6 +303,7 @@ impl Logs {
         self.odds.retain(|(of, _), _| *of != scope);
         self.extras.retain(|(of, ..)| *of != scope);
         self.erased.retain(|(of, _)| *of != scope);
+        self.files.retain(|(of, _), _| *of != scope);
         self.scopes.remove(&scope);
     }
 
@@ -275,7 +322,8 @@ impl Logs {
         let blobs = self.blobs.values().map(|packed| packed.bytes.len());
         let pendings = self.pendings.values().flatten().map(|pending| pending.packed.len());
         let certificates = self.certificates.iter().map(|(_, bytes)| bytes.len());
+        let files = self.files.values().map(|(_, bytes)| bytes.len());
         let signatures = self.seals.len().saturating_add(self.receipts.len()).saturating_mul(64);
-        meta.chain(blobs).chain(pendings).chain(certificates).fold(signatures, usize::saturating_add)
+        meta.chain(blobs).chain(pendings).chain(certificates).chain(files).fold(signatures, usize::saturating_add)
     }
 }

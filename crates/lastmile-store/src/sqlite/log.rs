@@ -134,6 +134,7 @@ impl SqliteStorage {
         ] {
             self.run(doing, &sql, [scope])?;
         }
+        self.delete_files(scope)?;
         for table in ["receipt", "pending", "odd", "extra", "erased"] {
             self.run(doing, &format!("DELETE FROM {table} WHERE scope = ?1"), [scope])?;
         }

@@ -11,9 +11,10 @@ use crate::StoreError;
 const APPLICATION_ID: i64 = 0x4c4d_494c;
 
 /// Every migration in order; the format's number is how many have run.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../../schema/sql/migrations/0001_start.sql"),
     include_str!("../../../../schema/sql/migrations/0002_erased.sql"),
+    include_str!("../../../../schema/sql/migrations/0003_files.sql"),
 ];
 
 fn pragma(connection: &Connection, name: &str, path: &Path) -> Result<i64, StoreError> {

@@ -9,7 +9,7 @@ use lastmile_store::memory::MemoryStorage;
 use lastmile_store::query::Query;
 use lastmile_store::storage::{
     Blob, Cell, ChangeState, Cut, Durability, Erased, Odd, Pending, PendingHead, Position, RowHead, Storage,
-    StoredReceipt, StoredSeal, Strand, ViewRow, Visitor,
+    StoredFile, StoredReceipt, StoredSeal, Strand, ViewRow, Visitor,
 };
 
 /// A fault planted into a storage, to prove that the laws notice it. Each shows at every third chance.
@@ -120,6 +120,10 @@ impl Storage for Kept {
             erased() -> Vec<(u32, Erased)>;
             extras(scope: u32, record: RecordId) -> Vec<Position>;
             has_extras(scope: u32) -> bool;
+            file(scope: u32, hash: &[u8; 32]) -> Option<StoredFile>;
+            files(scope: Option<u32>) -> Vec<StoredFile>;
+            file_totals() -> (u64, u64);
+            file_bytes(scope: u32, hash: &[u8; 32], offset: u64, limit: u64) -> Vec<u8>;
             view_head(scope: u32, type_no: usize, id: RecordId) -> Option<RowHead>;
             view_heads(type_no: usize, id: RecordId) -> Vec<(u32, RowHead)>;
             view_cells(rec: i64, type_no: usize) -> Option<Vec<Cell<'static>>>;
@@ -137,6 +141,9 @@ impl Storage for Kept {
             put_blob(strand: u32, first: u64, last: u64, packed: &[u8]) -> ();
             remove_blob(strand: u32, first: u64) -> ();
             put_seal(seal: &StoredSeal) -> ();
+            put_file(file: &StoredFile) -> ();
+            add_piece(scope: u32, hash: &[u8; 32], bytes: &[u8]) -> ();
+            remove_file(scope: u32, hash: &[u8; 32]) -> ();
             put_receipt(receipt: &StoredReceipt) -> ();
             remove_receipt(receipt: &StoredReceipt) -> ();
             remove_pending(scope: u32, author: AuthorId) -> ();

@@ -1,7 +1,8 @@
 //! The tables of the logs.
 
 use lastmile_store::storage::{
-    Blob, ChangeState, Cut, Erased, Odd, Pending, Position, Storage, StoredReceipt, StoredSeal, Strand,
+    Blob, ChangeState, Cut, Erased, FileState, Odd, Pending, Position, Storage, StoredFile, StoredReceipt, StoredSeal,
+    Strand,
 };
 
 use crate::engines::{NONE, add_scopes, author, chain, record, scope, strand, write};
@@ -21,6 +22,7 @@ over_every_engine!(
     extras_are_sorted_and_kept_once,
     what_refers_to_nothing_is_refused,
     clearing_the_views_keeps_the_logs,
+    a_file_keeps_its_bytes_in_order,
     a_removed_scope_leaves_nothing_behind_and_the_others_alone,
     a_sound_storage_says_so,
 );
@@ -331,6 +333,37 @@ fn clearing_the_views_keeps_the_logs(storage: &mut dyn Storage) {
     let mut query = lastmile_store::query::Query::new(crate::engines::type_no("person"), &[]);
     query.find = Some("wei".to_owned());
     assert_eq!(crate::engines::ids(storage, &query), NONE);
+}
+
+fn a_file_keeps_its_bytes_in_order(storage: &mut dyn Storage) {
+    add_scopes(storage, 2);
+    let file = |scope, state| StoredFile { scope, hash: [7; 32], size: 10, held: 0, state, epoch: Some(author(1)) };
+    write(storage, |storage| {
+        storage.put_file(&file(2, FileState::Whole))?;
+        storage.put_file(&file(1, FileState::Arriving))?;
+        storage.add_piece(1, &[7; 32], b"0123")?;
+        storage.add_piece(1, &[7; 32], b"")?;
+        storage.add_piece(1, &[7; 32], b"456789")
+    });
+    let bytes = |storage: &dyn Storage, offset, limit| storage.file_bytes(1, &[7; 32], offset, limit).unwrap();
+    assert_eq!(bytes(storage, 0, u64::MAX), b"0123456789");
+    for (offset, limit, expected) in
+        [(0, 4, "0123"), (3, 2, "34"), (4, 1, "4"), (4, 99, "456789"), (9, 1, "9"), (10, 1, ""), (2, 0, "")]
+    {
+        assert_eq!(bytes(storage, offset, limit), expected.as_bytes(), "{offset} {limit}");
+    }
+    assert_eq!(storage.file_bytes(2, &[7; 32], 0, 9).unwrap(), b"", "of another scope nothing is here");
+    assert_eq!(storage.file_totals().unwrap(), (1, 10));
+    write(storage, |storage| storage.put_file(&file(1, FileState::Whole)));
+    assert_eq!(storage.file(1, &[7; 32]).unwrap(), Some(StoredFile { held: 10, ..file(1, FileState::Whole) }));
+    assert_eq!(storage.files(None).unwrap().iter().map(|file| file.scope).collect::<Vec<_>>(), [1, 2]);
+    write(storage, |storage| storage.remove_file(1, &[7; 32]));
+    assert_eq!((storage.file(1, &[7; 32]).unwrap(), bytes(storage, 0, 9)), (None, Vec::new()));
+    write(storage, |storage| storage.put_file(&file(1, FileState::Arriving)));
+    assert_eq!(bytes(storage, 0, 9), b"", "nothing comes back");
+    assert!(storage.add_piece(1, &[8; 32], b"x").is_err(), "a piece of nothing");
+    write(storage, |storage| storage.remove_scope(2));
+    assert_eq!(storage.files(None).unwrap().len(), 1);
 }
 
 fn a_removed_scope_leaves_nothing_behind_and_the_others_alone(storage: &mut dyn Storage) {

@@ -8,7 +8,8 @@ use lastmile_store::columns::{ColumnKind, Source, ViewTable};
 use lastmile_store::query::{Condition, Query, Test, Within};
 use lastmile_store::search::words;
 use lastmile_store::storage::{
-    Cell, ChangeState, Cut, Durability, Odd, Pending, Position, Storage, StoredReceipt, StoredSeal, Strand, ViewRow,
+    Cell, ChangeState, Cut, Durability, FileState, Odd, Pending, Position, Storage, StoredFile, StoredReceipt,
+    StoredSeal, Strand, ViewRow,
 };
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -58,6 +59,10 @@ pub(crate) enum Operation {
     PutCertificate(u8, Vec<u8>),
     PutOdd(Odd),
     RemoveOdd(u32, Position),
+    PutFile(StoredFile),
+    AddPiece(u32, u8, Vec<u8>),
+    FileBytes(u32, u8, u64, u64),
+    RemoveFile(u32, u8),
     PutExtra(u32, RecordId, Position),
     Heads(&'static str, RecordId),
     Insert(&'static str, u32, NewRow),
@@ -87,6 +92,7 @@ impl Operation {
                 | Self::BeginRead
                 | Self::EndRead
                 | Self::BlobWith(..)
+                | Self::FileBytes(..)
                 | Self::Heads(..)
                 | Self::Visit(_)
         )
@@ -130,6 +136,12 @@ pub(crate) fn apply(writer: &mut dyn Storage, reader: &mut dyn Storage, operatio
         Operation::RemovePending(scope, of) => told(writer.remove_pending(*scope, author(*of))),
         Operation::PutCertificate(of, bytes) => told(writer.put_certificate(author(*of), bytes)),
         Operation::PutOdd(odd) => told(writer.put_odd(odd)),
+        Operation::PutFile(file) => told(writer.put_file(file)),
+        Operation::AddPiece(scope, hash, bytes) => told(writer.add_piece(*scope, &[*hash; 32], bytes)),
+        Operation::FileBytes(scope, hash, offset, limit) => {
+            told(writer.file_bytes(*scope, &[*hash; 32], *offset, *limit))
+        }
+        Operation::RemoveFile(scope, hash) => told(writer.remove_file(*scope, &[*hash; 32])),
         Operation::RemoveOdd(scope, position) => told(writer.remove_odd(*scope, *position)),
         Operation::PutExtra(scope, record, position) => told(writer.put_extra(*scope, *record, *position)),
         Operation::Heads(name, id) => {
@@ -158,9 +170,12 @@ pub(crate) fn dump(storage: &dyn Storage, types: &[&str]) -> String {
         told(storage.pending_heads(None))
     );
     let _ = writeln!(out, "{}\n{}", told(storage.certificates()), told(storage.odds(None)));
+    let _ = writeln!(out, "{} {}", told(storage.files(None)), told(storage.file_totals()));
     for no in 0..5 {
         let _ = writeln!(out, "{no} {} {}", told(storage.blob_list(no)), told(storage.seals(no)));
         let extras: Vec<String> = (0..6).map(|id| told(storage.extras(no, record(id)))).collect();
+        let files: Vec<String> = (0..4).map(|hash| told(storage.file_bytes(no, &[hash; 32], 0, u64::MAX))).collect();
+        let _ = writeln!(out, "{} {files:?}", told(storage.files(Some(no))));
         let _ = writeln!(out, "{} {} {extras:?}", told(storage.odds(Some(no))), told(storage.has_extras(no)));
     }
     types.iter().for_each(|name| out.push_str(&dump_rows(storage, name)));
@@ -313,7 +328,7 @@ fn any_log_operation(random: &mut impl Rng) -> Operation {
     let seq = random.random_range(1..12_u64);
     let position = Position(random.random_range(-2..6));
     let bytes = vec![n; usize::from(n)];
-    match random.random_range(0..15) {
+    match random.random_range(0..18) {
         0 => Operation::PutMeta(["a", "b"].choose(random).unwrap(), bytes),
         1 => Operation::AddScope(scope(n)),
         2 | 3 => Operation::PutStrand(Strand {
@@ -351,6 +366,17 @@ fn any_log_operation(random: &mut impl Rng) -> Operation {
             packed: bytes,
         }),
         12 => Operation::PutCertificate(of, bytes),
+        14 => Operation::PutFile(StoredFile {
+            scope: no,
+            hash: [n; 32],
+            size: seq,
+            held: seq,
+            state: *FileState::ALL.choose(random).unwrap(),
+            epoch: random.random_bool(0.5).then(|| author(of)),
+        }),
+        15 => Operation::AddPiece(no, n, bytes),
+        16 if random.random_bool(0.3) => Operation::RemoveFile(no, n),
+        16 => Operation::FileBytes(no, n, random.random_range(0..8), random.random_range(0..9)),
         13 if random.random_bool(0.3) => Operation::RemoveOdd(no, position),
         13 => Operation::PutOdd(Odd {
             scope: no,

@@ -1,0 +1,248 @@
+//! Answering `POST /v1/files`.
+
+use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use lastmile_log::{sha256, sign_file};
+use lastmile_media::{Form, inspect};
+use lastmile_model::{AuthorId, Scope};
+use lastmile_protocol::files::{Question, question, response};
+use lastmile_protocol::frame::{FetchFrame, FileState, FilesFrame, HeldFile, HeldFrame, PieceFrame};
+use lastmile_protocol::limits::MAX_PIECE;
+use lastmile_protocol::{Access, Code, Frame};
+use lastmile_store::storage::FileState as Kept;
+use lastmile_store::{NamedFile, Naming};
+
+use super::arriving::Taken;
+use crate::RelayError;
+use crate::meter::metered;
+use crate::rates::Payer;
+use crate::server::Shared;
+use crate::sync::{Refusal, Said, charge, signed};
+
+/// How often and how long apart a file is looked for whose record may be on its way into the views.
+const LOOKS: u32 = 20;
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Answers `POST /v1/files`.
+pub(crate) async fn answer_files(shared: &Arc<Shared>, address: Option<IpAddr>, body: &[u8]) -> Said {
+    let mut payer = Payer { device: None, address };
+    let (answered, cpu) = metered(answered(shared, &mut payer, body)).await;
+    let said = match answered {
+        Ok(body) => Said { body, ..Said::default() },
+        Err(refusal) => {
+            if refusal.code == Code::FileRefused {
+                shared.files.stats.refused.fetch_add(1, Ordering::Relaxed);
+            }
+            refusal.said("a request about files")
+        }
+    };
+    charge(shared, payer, &said, cpu);
+    said
+}
+
+async fn answered(shared: &Arc<Shared>, payer: &mut Payer, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    // Files wait before records do.
+    let _place = shared.files.places.try_acquire().map_err(|_| Code::Busy)?;
+    let (request, hello) = signed(shared, payer, body).await?;
+    let author = hello.author;
+    let answer = match question(&request)? {
+        Question::Files(asked) => Frame::Held(states(shared, author, asked).await?),
+        Question::Piece(piece) => Frame::Held(take(shared, author, piece).await?),
+        Question::Fetch(fetch) => Frame::Piece(serve(shared, author, fetch).await?),
+    };
+    response(answer).map_err(|_| Code::Internal.into())
+}
+
+/// What is known of one file that somebody asks about.
+#[derive(Debug)]
+struct Found {
+    access: Access,
+    named: Vec<NamedFile>,
+    /// Whether it is kept whole, and how long it is.
+    kept: Option<u64>,
+}
+
+/// Looks files of a scope up for an author. Of what the author has no part in, and of what no record names, nothing is found; neither is
+/// told from the other.
+async fn look_up(
+    shared: &Shared,
+    author: AuthorId,
+    scope: &Scope,
+    hashes: Vec<[u8; 32]>,
+) -> Result<Vec<Option<Found>>, RelayError> {
+    for look in 1.. {
+        let (scope, hashes) = (scope.clone(), hashes.clone());
+        let looked = shared.writer.ask(move |central| {
+            let nothing = || hashes.iter().map(|_| None).collect::<Vec<_>>();
+            let Some(access) = central.access_now(author, &scope)? else { return Ok((nothing(), false)) };
+            let no = central.store.scopes().find(|(_, held)| **held == scope).map(|(no, _)| no);
+            let Some(no) = no else { return Ok((nothing(), false)) };
+            let mut found = Vec::with_capacity(hashes.len());
+            for hash in &hashes {
+                let named = central.reader.named_files(Some(no), Some(hash))?;
+                let kept = central.store.file(&scope, hash)?.filter(|file| file.state == Kept::Elsewhere);
+                let kept = kept.map(|file| file.size);
+                found.push((!named.is_empty()).then_some(Found { access, named, kept }));
+            }
+            let behind = central.store.logs_behind().iter().any(|log| log.scope == scope);
+            Ok((found, behind))
+        });
+        let (found, behind) = looked.await?;
+        if look >= LOOKS || !behind || found.iter().all(Option::is_some) {
+            return Ok(found);
+        }
+        // What a record names is found once the views show it, a moment after it came.
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    Ok(Vec::new())
+}
+
+async fn states(shared: &Shared, author: AuthorId, asked: FilesFrame) -> Result<HeldFrame, Refusal> {
+    let FilesFrame { scope, hashes } = asked;
+    let found = look_up(shared, author, &scope, hashes.clone()).await?;
+    let files = hashes.into_iter().zip(found).map(|(hash, found)| {
+        let state = match found {
+            None => FileState::Unknown,
+            Some(Found { kept: Some(_), .. }) => {
+                FileState::Whole(sign_file(&shared.office, &shared.deployment, &scope, &hash))
+            }
+            Some(_) => {
+                let arriving = shared.files.arriving.lock().unwrap_or_else(PoisonError::into_inner);
+                FileState::Begun(arriving.held(author, &scope, &hash))
+            }
+        };
+        HeldFile { hash, state }
+    });
+    let files = files.collect();
+    Ok(HeldFrame { scope, files })
+}
+
+fn refused(why: &str) -> Refusal {
+    Refusal::with(Code::FileRefused, why)
+}
+
+/// Takes bytes of a file that a record names, and keeps the file once it is whole.
+async fn take(shared: &Arc<Shared>, author: AuthorId, piece: PieceFrame) -> Result<HeldFrame, Refusal> {
+    let PieceFrame { scope, hash, size, offset, bytes } = piece;
+    let found = look_up(shared, author, &scope, vec![hash]).await?.pop().flatten().ok_or(Code::NotFound)?;
+    let answer = |state| HeldFrame { scope: scope.clone(), files: vec![HeldFile { hash, state }] };
+    let whole = || answer(FileState::Whole(sign_file(&shared.office, &shared.deployment, &scope, &hash)));
+    if found.kept.is_some() {
+        return Ok(whole());
+    }
+    let meant: Vec<NamedFile> = found.named.into_iter().filter(|named| named.size == size).collect();
+    if meant.is_empty() {
+        return Err(refused("size"));
+    }
+    let now_ms = shared.now_ms();
+    if shared.files.is_used_up(&scope, author, now_ms) {
+        let arguments = vec![scope.to_string(), author.to_string()];
+        return Err(Refusal { arguments, ..Code::OverQuota.into() });
+    }
+    let length = bytes.len() as u64;
+    let taken = {
+        let (files, scope) = (Arc::clone(&shared.files), scope.clone());
+        tokio::task::spawn_blocking(move || {
+            let mut arriving = files.arriving.lock().unwrap_or_else(PoisonError::into_inner);
+            arriving.take(author, &scope, &hash, (offset, size), &bytes, now_ms)
+        })
+    };
+    let taken = taken.await.map_err(|_| Code::Internal)?.map_err(|error| cannot_store(&error))?;
+    shared.files.took(&scope, author, length, now_ms);
+    let bytes = match taken {
+        Taken::Held(held) => return Ok(answer(FileState::Begun(held))),
+        Taken::Full => return Err(Code::Busy.into()),
+        Taken::All(bytes) => bytes,
+    };
+    let kept = keep(shared, &scope, hash, bytes, &meant).await;
+    let dropped = {
+        let (files, scope) = (Arc::clone(&shared.files), scope.clone());
+        // Where there was no room what came stays, so that only the end is brought again.
+        let stays = kept.as_ref().is_err_and(|refusal| refusal.code != Code::FileRefused);
+        tokio::task::spawn_blocking(move || {
+            if !stays {
+                files.arriving.lock().unwrap_or_else(PoisonError::into_inner).drop_file(author, &scope, &hash);
+            }
+        })
+    };
+    // A file that stays among those that arrive goes when its time is over.
+    let _ = dropped.await;
+    kept.map(|()| whole())
+}
+
+/// Keeps a file that is what its hash, its record and the rules say.
+async fn keep(
+    shared: &Arc<Shared>,
+    scope: &Scope,
+    hash: [u8; 32],
+    bytes: Vec<u8>,
+    meant: &[NamedFile],
+) -> Result<(), Refusal> {
+    let size = bytes.len() as u64;
+    let looked = {
+        let meant: Vec<(Naming, Option<Form>)> =
+            meant.iter().map(|named| (named.naming, Form::of_code(&named.form))).collect();
+        // Hashing and looking take a moment, which connections should not wait for.
+        tokio::task::spawn_blocking(move || look_at(&hash, &bytes, &meant).map(|()| bytes))
+    };
+    let bytes = looked.await.map_err(|_| Code::Internal)?.map_err(|why| refused(why))?;
+    let _moving = shared.files.moving.lock().await;
+    shared.files.put(scope, &hash, Bytes::from(bytes)).await.map_err(|error| cannot_store(&error))?;
+    let noted = scope.clone();
+    let note =
+        shared.writer.ask(move |central| Ok(central.store.note_file(&noted, hash, size, Kept::Elsewhere, None)?));
+    note.await?;
+    shared.files.stats.kept.fetch_add(1, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Looks at a whole file by its bytes alone; says in a word why it is not kept.
+fn look_at(hash: &[u8; 32], bytes: &[u8], meant: &[(Naming, Option<Form>)]) -> Result<(), &'static str> {
+    if sha256(bytes) != *hash {
+        return Err("hash");
+    }
+    let found = inspect(bytes).map_err(lastmile_media::Refused::word)?;
+    if !found.clean {
+        return Err("metadata");
+    }
+    let fits = |(naming, form): &(Naming, Option<Form>)| match naming {
+        Naming::Full => *form == Some(found.form),
+        Naming::Thumbnail => {
+            let small = |(width, height): (u32, u32)| width.max(height) <= lastmile_media::THUMBNAIL_SIDE;
+            found.form == Form::Jpeg && bytes.len() <= lastmile_media::MAX_THUMBNAIL && found.pixels.is_some_and(small)
+        }
+    };
+    if meant.iter().any(fits) { Ok(()) } else { Err("form") }
+}
+
+/// Serves bytes of a file to who may read its scope.
+async fn serve(shared: &Shared, author: AuthorId, fetch: FetchFrame) -> Result<PieceFrame, Refusal> {
+    let FetchFrame { scope, hash, offset, limit } = fetch;
+    let found = look_up(shared, author, &scope, vec![hash]).await?.pop().flatten();
+    let kept = found.filter(|found| found.access == Access::Full).and_then(|found| found.kept);
+    let size = kept.ok_or(Code::NotFound)?;
+    let end = offset.saturating_add(limit.min(MAX_PIECE as u64)).min(size);
+    if offset >= end {
+        return Ok(PieceFrame { scope, hash, size, offset: size, bytes: Vec::new() });
+    }
+    let Some(bytes) = shared.files.part(&scope, &hash, offset, end).await? else {
+        tracing::error!(%scope, hash = super::hex(&hash), "a file that was kept is gone; whoever has it brings it again");
+        let gone = scope.clone();
+        shared.writer.ask(move |central| Ok(central.store.forget_file(&gone, &hash)?)).await?;
+        return Err(Code::NotFound.into());
+    };
+    shared.files.stats.served.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    Ok(PieceFrame { scope, hash, size, offset, bytes: bytes.to_vec() })
+}
+
+fn cannot_store(error: &RelayError) -> Refusal {
+    tracing::error!(%error, "a file cannot be kept");
+    match error {
+        RelayError::Stopping => Code::Busy.into(),
+        _ => Code::CannotStore.into(),
+    }
+}

@@ -1,0 +1,63 @@
+//! Removing the files of erased records from where they are kept.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lastmile_store::storage::FileState;
+use tokio::sync::watch;
+
+use crate::RelayError;
+use crate::central::Central;
+use crate::server::Shared;
+
+/// How often it is tried again what could not be removed.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// Removes what was erased: at once when told, and again until it is done.
+pub(crate) async fn keep_removing(shared: Arc<Shared>, mut stopped: watch::Receiver<()>) {
+    loop {
+        match remove_gone(&shared).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "files of erased records were removed"),
+            Err(RelayError::Stopping) => return,
+            Err(error) => tracing::error!(%error, "files of erased records cannot be removed yet"),
+        }
+        tokio::select! {
+            () = shared.files.erased.notified() => {}
+            () = tokio::time::sleep(AGAIN) => {}
+            _ = stopped.changed() => return,
+        }
+    }
+}
+
+/// Removes what was erased from a folder while no relay serves it. From a bucket it is removed once one does.
+pub(crate) fn remove_gone_here(central: &mut Central) -> Result<(), RelayError> {
+    let Some(folder) = central.files.folder().map(ToOwned::to_owned) else { return Ok(()) };
+    for (scope, hash) in central.store.gone_files()? {
+        let path = folder.join(central.files.path(&scope, &hash).as_ref());
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(RelayError::file(path, error)),
+            _ => central.store.forget_file(&scope, &hash)?,
+        }
+    }
+    Ok(())
+}
+
+/// Removes every file that was erased; tells how many.
+pub(crate) async fn remove_gone(shared: &Shared) -> Result<usize, RelayError> {
+    let gone = shared.writer.ask(|central| Ok(central.store.gone_files()?)).await?;
+    let count = gone.len();
+    for (scope, hash) in gone {
+        let _moving = shared.files.moving.lock().await;
+        // It may have been attached anew meanwhile.
+        let asked = scope.clone();
+        let still = shared.writer.ask(move |central| Ok(central.store.file(&asked, &hash)?));
+        if still.await?.is_none_or(|file| file.state != FileState::Gone) {
+            continue;
+        }
+        shared.files.remove(&scope, &hash).await?;
+        shared.writer.ask(move |central| Ok(central.store.forget_file(&scope, &hash)?)).await?;
+    }
+    Ok(count)
+}

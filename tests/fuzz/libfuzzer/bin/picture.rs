@@ -1,0 +1,2 @@
+#![no_main]
+lastmile_libfuzzer::fuzz!(picture);
