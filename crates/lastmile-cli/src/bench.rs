@@ -4,10 +4,12 @@
 //! same tables and indexes. `docs/bench.md` says of each figure what is inside the clock and what is not.
 
 mod city;
+mod crowd;
 mod device;
 pub mod figure;
 mod growth;
 mod live;
+mod load;
 mod relay;
 mod sync;
 mod usage;
@@ -52,6 +54,8 @@ pub enum Figure {
     Reports,
     /// A commit until another live device shows it while the relay is busy, and 10,000 idle connections (expensive: minutes)
     Live,
+    /// A relay under load: 10,000 devices, a storm of 5,000, half-open and hostile peers (expensive: see --minutes)
+    Relay,
     /// Ingest and sync at 1,000,000 records against 10,000 (expensive: minutes)
     Growth,
 }
@@ -60,7 +64,8 @@ impl Figure {
     /// Whether it takes minutes.
     #[must_use]
     pub const fn is_expensive(self) -> bool {
-        matches!(self, Self::RelayViews | Self::Disk | Self::CityDemo | Self::Reports | Self::Live | Self::Growth)
+        use Figure::{CityDemo, Disk, Growth, Live, Relay, RelayViews, Reports};
+        matches!(self, RelayViews | Disk | CityDemo | Reports | Live | Relay | Growth)
     }
 }
 
@@ -73,6 +78,8 @@ pub struct Plan {
     pub runs: u32,
     /// How often the demonstration runs.
     pub demo_runs: u32,
+    /// For how many minutes the relay is kept under steady load.
+    pub minutes: u32,
     /// The part of the data, 1/n, to try things out with; the figures then say nothing.
     pub shrink: u32,
     /// Where files are made; the disk under it is measured too.
@@ -184,6 +191,7 @@ pub fn run(plan: Plan, output: &mut Output) -> Result<Vec<Measured>, BenchError>
             Figure::CityDemo => bench.city_demo(figures.contains(&Figure::Reports))?,
             Figure::Reports => bench.reports(figures.contains(&Figure::CityDemo))?,
             Figure::Live => bench.live()?,
+            Figure::Relay => bench.load()?,
             Figure::Growth => bench.growth()?,
         }
     }

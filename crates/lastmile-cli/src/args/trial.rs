@@ -76,6 +76,7 @@ is printed as not reached; the exit code stays 0. docs/bench.md says how each fi
 Examples:
   lastmile bench
   lastmile bench --cheap
+  lastmile bench relay --minutes 60 --json    # an hour of steady load, a storm, an attack
   lastmile bench save upload one-change --runs 9 --json
   lastmile bench --shrink 100 --runs 1        # does everything work here? The figures then say nothing
   lastmile --lang zh-CN bench relay-ingest    # 中文")]
@@ -89,7 +90,10 @@ pub struct Bench {
     /// How often the city demonstration runs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub demo_runs: u32,
-    /// Leave out what takes minutes: relay-views, disk, city-demo, reports, live, growth
+    /// For how many minutes `relay` keeps a relay under steady load
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_440))]
+    pub minutes: u32,
+    /// Leave out what takes minutes: relay-views, disk, city-demo, reports, live, relay, growth
     #[arg(long, conflicts_with = "figures")]
     pub cheap: bool,
     /// Use 1/N of the data, to try things out

@@ -88,6 +88,12 @@ specs! {
     REPORTS = "reports", key!("bench.reports"), "ms", Goal::AtMost(300.0);
     LIVE_PUSH = "live_push", key!("bench.live_push"), "ms", Goal::AtMost(100.0);
     LIVE_MEMORY = "live_memory", key!("bench.live_memory"), "MiB", Goal::AtMost(400.0);
+    RELAY_SYNC = "relay_sync", key!("bench.relay_sync"), "ms", Goal::AtMost(250.0);
+    RELAY_PUSH = "relay_push", key!("bench.relay_push"), "ms", Goal::AtMost(100.0);
+    RELAY_MEMORY = "relay_memory", key!("bench.relay_memory"), "ratio", Goal::AtMost(1.05);
+    RELAY_STORM = "relay_storm", key!("bench.relay_storm"), "s", Goal::AtMost(120.0);
+    RELAY_ATTACK = "relay_attack", key!("bench.relay_attack"), "ratio", Goal::AtMost(2.0);
+    RELAY_SERVED = "relay_served", key!("bench.relay_served"), "%", Goal::AtLeast(100.0);
     GROWTH_INGEST = "growth_ingest", key!("bench.growth_ingest"), "ratio", Goal::AtLeast(0.7);
     GROWTH_SYNC = "growth_sync", key!("bench.growth_sync"), "ratio", Goal::AtMost(1.5);
 }

@@ -2,9 +2,6 @@
 //!
 //! The relay is a process of its own. The crowd that keeps it busy is made of keys and sessions without files, in this process.
 
-mod crowd;
-mod wire;
-
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -20,11 +17,11 @@ use lastmile_relay::{Office, OfficeAnswer, OfficeCommand, RelayOptions};
 use lastmile_testkit::mix::mix_in;
 use tokio::task::JoinSet;
 
+use super::crowd::Member;
 use super::figure::{LIVE_MEMORY, LIVE_PUSH, Measured, rounded};
 use super::usage::resident_memory;
 use super::world::community;
 use super::{Bench, BenchError};
-use crowd::Member;
 
 /// Devices enrolled and connected, and the communities that they share.
 const DEVICES: u32 = 10_000;
@@ -49,10 +46,10 @@ const PER_ADDRESS: usize = 2_000;
 const REST: Duration = Duration::from_secs(5);
 
 /// A relay in a process of its own, ended when it is dropped.
-struct Relay {
+pub(super) struct Relay {
     child: Child,
     folder: PathBuf,
-    addr: SocketAddr,
+    pub addr: SocketAddr,
 }
 
 impl Drop for Relay {
@@ -64,7 +61,8 @@ impl Drop for Relay {
 }
 
 impl Relay {
-    fn start(program: &Path, folder: &Path, connections: usize) -> Result<Self, BenchError> {
+    /// Starts it for so many connections, so many of one address.
+    pub fn start(program: &Path, folder: &Path, connections: usize, of_address: usize) -> Result<Self, BenchError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             |source| BenchError::Folder { path, source }
@@ -73,8 +71,8 @@ impl Relay {
         let (place, address) = (folder.join("relay"), folder.join("address"));
         let child = Command::new(program)
             .args(["relay", "serve", "--quiet", "--listen", "127.0.0.1:0"])
-            .args(["--max-connections", &(connections + 500).to_string()])
-            .args(["--max-per-address", &(PER_ADDRESS + 500).to_string()])
+            .args(["--max-connections", &connections.to_string()])
+            .args(["--max-per-address", &of_address.to_string()])
             .arg("--dir")
             .arg(&place)
             .arg("--address-file")
@@ -96,15 +94,16 @@ impl Relay {
         Err(BenchError::Unexpected("a relay that does not begin to serve"))
     }
 
-    fn memory(&self) -> u64 {
+    /// The memory it holds now, in bytes.
+    pub fn memory(&self) -> u64 {
         resident_memory(self.child.id()).unwrap_or_default()
     }
 
-    fn office(&self) -> Result<Office, BenchError> {
+    pub fn office(&self) -> Result<Office, BenchError> {
         Ok(Office::open(&self.folder, &RelayOptions::default())?)
     }
 
-    fn invite(&self, office: &mut Office, scope: &Scope) -> Result<Invite, BenchError> {
+    pub fn invite(&self, office: &mut Office, scope: &Scope) -> Result<Invite, BenchError> {
         let command = OfficeCommand::Invite {
             scopes: vec![scope.to_string()],
             roles: vec!["worker".to_owned()],
@@ -125,13 +124,13 @@ impl Relay {
 }
 
 /// A real device in the foreground.
-struct Watched {
+pub(super) struct Watched {
     replica: Arc<Replica>,
     _auto: AutoSync,
 }
 
 impl Watched {
-    async fn start(folder: PathBuf, invite: &Invite) -> Result<Self, BenchError> {
+    pub async fn start(folder: PathBuf, invite: &Invite) -> Result<Self, BenchError> {
         let replica = Arc::new(Replica::enrol(&folder, invite, "bench", ReplicaOptions::default()).await?);
         let pace = Pace { poll: Duration::from_secs(3_600), ..Pace::default() };
         let auto = AutoSync::start(Arc::clone(&replica), pace);
@@ -166,7 +165,7 @@ impl Watched {
 }
 
 /// Saves on one device after the other and measures until the other shows it, in milliseconds.
-async fn watch(one: Watched, two: Watched, saves: u32) -> Result<Vec<f64>, BenchError> {
+pub(super) async fn watch(one: Watched, two: Watched, saves: u32) -> Result<Vec<f64>, BenchError> {
     let mut taken = Vec::new();
     for number in 0..saves {
         let (from, to) = if number % 2 == 0 { (&one, &two) } else { (&two, &one) };
@@ -184,7 +183,7 @@ async fn watch(one: Watched, two: Watched, saves: u32) -> Result<Vec<f64>, Bench
 }
 
 /// The value below which this part of the samples lies.
-fn quantile(samples: &[f64], part: f64) -> f64 {
+pub(super) fn quantile(samples: &[f64], part: f64) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place among the samples")]
@@ -206,7 +205,7 @@ impl Bench<'_> {
         let count = self.part(DEVICES, 24) as usize;
         let communities = self.part(COMMUNITIES, 4) as usize;
         let folder = self.plan.folder.join("live");
-        let relay = Relay::start(&self.plan.program, &folder, count)?;
+        let relay = Relay::start(&self.plan.program, &folder, count + 500, PER_ADDRESS + 500)?;
         let members = self.enrol(&relay, count, communities)?;
         let runtime = Self::runtime()?;
         std::thread::sleep(REST.min(Duration::from_millis(200) * self.runs()));
@@ -347,6 +346,6 @@ async fn keep_busy(relay: SocketAddr, members: Vec<Member>, load: Arc<Load>) {
     while running.join_next().await.is_some() {}
 }
 
-fn mebibytes(bytes: u64) -> f64 {
+pub(super) fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }

@@ -24,6 +24,7 @@ pub(super) fn run(args: &Bench, output: &mut Output) -> Result<Exit, CliError> {
         figures: figures(args),
         runs: args.runs,
         demo_runs: args.demo_runs,
+        minutes: args.minutes,
         shrink: args.shrink,
         folder: folder.clone(),
         program,
@@ -61,7 +62,8 @@ fn document(measured: &[Measured], args: &Bench, cores: usize, seconds: f64) -> 
         object.insert(figure.spec.key.to_owned(), shown);
     }
     let bench = json!({
-        "version": env!("CARGO_PKG_VERSION"), "runs": args.runs, "demo_runs": args.demo_runs, "shrink": args.shrink,
+        "version": env!("CARGO_PKG_VERSION"), "runs": args.runs, "demo_runs": args.demo_runs,
+        "minutes": args.minutes, "shrink": args.shrink,
         "cores": cores, "seconds": seconds, "optimised": !cfg!(debug_assertions),
     });
     object.insert("bench".to_owned(), bench);
@@ -115,6 +117,10 @@ fn this_side(name: &str, messages: &Messages) -> String {
         "plain_row" => key!("bench.side.plain_row"),
         "with_the_large_relay" => key!("bench.side.with_the_large_relay"),
         "with_the_small_relay" => key!("bench.side.with_the_small_relay"),
+        "at_the_end" => key!("bench.side.at_the_end"),
+        "after_the_beginning" => key!("bench.side.after_the_beginning"),
+        "under_attack" => key!("bench.side.under_attack"),
+        "left_alone" => key!("bench.side.left_alone"),
         other => return other.to_owned(),
     })
 }
@@ -164,7 +170,7 @@ mod tests {
                 assert_ne!(messages.plain(spec.title), spec.title.name());
                 let shown = unit(spec.unit, messages);
                 assert!(
-                    language == Language::English || shown != spec.unit || ["s", "ms", "MiB"].contains(&spec.unit),
+                    language == Language::English || shown != spec.unit || ["s", "ms", "MiB", "%"].contains(&spec.unit),
                     "{shown}"
                 );
             }

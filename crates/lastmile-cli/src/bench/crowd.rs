@@ -1,7 +1,10 @@
 //! Devices without files: a key, certificates, vectors, and at most one log to bring.
 
+pub(super) mod wire;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use lastmile_client::{Clock as _, SystemClock};
 use lastmile_log::{AuthorKey, Certificate, Invite, Receipt, Segment, Trust, Vector};
@@ -14,10 +17,10 @@ use lastmile_protocol::{
 };
 use lastmile_testkit::Action;
 
-use super::super::BenchError;
-use super::super::world::{Author, Log};
-use super::wire::{Line, post};
+use super::BenchError;
+use super::world::{Author, Log};
 use crate::actions::random;
+use wire::{Line, post};
 
 /// One of the crowd.
 #[derive(Debug, Clone)]
@@ -26,6 +29,29 @@ pub(super) struct Member {
     scopes: Vec<Scope>,
     epoch: AuthorId,
     log: Option<Log>,
+    /// What it holds, and believes that the relay holds, by what both said before.
+    held: BTreeMap<Scope, Vector>,
+}
+
+/// Why an exchange did not come about.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// The relay asks to be left alone for a while.
+    Later(Duration),
+    /// Something else.
+    Broken(BenchError),
+}
+
+impl From<getrandom::Error> for Failed {
+    fn from(error: getrandom::Error) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+impl From<BenchError> for Failed {
+    fn from(error: BenchError) -> Self {
+        Self::Broken(error)
+    }
 }
 
 /// A member in an exchange: it believes what the relay says and keeps nothing but how far it goes.
@@ -47,7 +73,7 @@ impl Member {
         let now_ms = SystemClock.now_ms();
         let body = enrol_request(&key, &invite.deployment, invite.token, "bench", now_ms, random()?)
             .map_err(|_| BenchError::Unexpected("an enrolment that cannot be written"))?;
-        let answer = super::wire::post_now(relay, "/v1/enrol", &body)?;
+        let answer = wire::post_now(relay, "/v1/enrol", &body)?;
         let Ok(Ok(chain)) = read_enrolled_response(&answer) else {
             return Err(BenchError::Unexpected("an enrolment that was refused"));
         };
@@ -55,7 +81,7 @@ impl Member {
         let epoch = chain.first().map(|office| office.author(&deployment));
         let epoch = epoch.ok_or(BenchError::Unexpected("an enrolment without certificates"))?;
         let author = Author { key, deployment, office_key: invite.office_key, chain };
-        Ok(Self { author, scopes: invite.scopes.clone(), epoch, log: None })
+        Ok(Self { author, scopes: invite.scopes.clone(), epoch, log: None, held: BTreeMap::new() })
     }
 
     /// Its community.
@@ -70,6 +96,28 @@ impl Member {
         Ok(Self { log: Some(log), ..self.clone() })
     }
 
+    /// Who it is.
+    pub fn author(&self) -> &Author {
+        &self.author
+    }
+
+    /// Gives it something to bring that goes on where its own log ended before.
+    pub fn bring(&mut self, log: Log) {
+        self.log = Some(log);
+    }
+
+    /// A request that would be served but for its signature, which is another's.
+    pub fn forged(&self) -> Result<Vec<u8>, BenchError> {
+        let mut side = self.side();
+        let mut session = self.session(&side, Carrier::OneShot)?;
+        let mut body = Vec::new();
+        pump(&mut session, &mut side, &mut body).map_err(unexpected)?;
+        let (author, stranger) = (&self.author, AuthorKey::from_seed(&random()?));
+        sign_body(&mut body, &stranger, &author.deployment, Some(self.epoch), SystemClock.now_ms(), random()?)
+            .map_err(unexpected)?;
+        Ok(body)
+    }
+
     /// How many changes it brings.
     pub fn changes(&self) -> u64 {
         self.log.as_ref().map_or(0, |log| log.changes)
@@ -78,7 +126,7 @@ impl Member {
     fn side(&self) -> Side<'_> {
         let mut trust = Trust::new(self.author.deployment);
         trust.restore(self.author.chain.clone());
-        let mut side = Side { member: self, trust, vectors: BTreeMap::new(), receipts: 0 };
+        let mut side = Side { member: self, trust, vectors: self.held.clone(), receipts: 0 };
         let last = self.log.as_ref().and_then(|log| log.batches.last());
         if let Some((seq, chain)) = last.and_then(|batch| head_of(&batch.packed)) {
             let vector = side.vectors.entry(self.scope().clone()).or_default();
@@ -96,7 +144,8 @@ impl Member {
         let local = self.scopes.iter().map(|scope| {
             let mut local = LocalScope::new(scope.clone(), side.vectors.get(scope).cloned().unwrap_or_default());
             // As one that knows what the relay lacks of it.
-            local.peer_has = (carrier == Carrier::OneShot).then(Vector::default);
+            let believed = || self.held.get(scope).cloned().unwrap_or_default();
+            local.peer_has = (carrier == Carrier::OneShot).then(believed);
             local
         });
         Ok(Session::new(config, local.collect()))
@@ -125,6 +174,22 @@ impl Member {
 
     /// Makes one exchange by requests, until what it has to bring is receipted.
     pub async fn exchange(&self, relay: SocketAddr) -> Result<(), BenchError> {
+        match self.exchanged(None, relay).await {
+            Ok(_) => Ok(()),
+            Err(Failed::Broken(error)) => Err(error),
+            Err(Failed::Later(_)) => Err(BenchError::Unexpected("a relay that is busy")),
+        }
+    }
+
+    /// Makes one exchange as a device that was here before and remembers what it holds; from this address of the loopback network.
+    pub async fn exchange_on(&mut self, from: IpAddr, relay: SocketAddr) -> Result<(), Failed> {
+        self.held = self.exchanged(Some(from), relay).await?;
+        self.log = None;
+        Ok(())
+    }
+
+    /// Makes one exchange; returns what it holds since.
+    async fn exchanged(&self, from: Option<IpAddr>, relay: SocketAddr) -> Result<BTreeMap<Scope, Vector>, Failed> {
         let mut side = self.side();
         let mut session = self.session(&side, Carrier::OneShot)?;
         let mut body = Vec::new();
@@ -132,19 +197,26 @@ impl Member {
         while driven.flushed {
             let mut request = std::mem::take(&mut body);
             let (author, now_ms) = (&self.author, SystemClock.now_ms());
-            sign_body(&mut request, &author.key, &author.deployment, Some(self.epoch), now_ms, random()?)
+            sign_body(&mut request, &author.key, &author.deployment, Some(self.epoch), now_ms, random::<16>()?)
                 .map_err(unexpected)?;
-            let answer = post(relay, "/v1/sync", &request).await?;
+            let answer = post(from, relay, "/v1/sync", &request).await?;
             driven = feed(&mut session, &mut side, &answer, &mut body).map_err(unexpected)?;
             session.end_of_input();
             let ended = pump(&mut session, &mut side, &mut body).map_err(unexpected)?;
             driven.flushed |= ended.flushed;
             driven.done = ended.done.or(driven.done);
         }
+        let done = driven.done.unwrap_or_default();
+        if done.error == Some(Code::Busy) {
+            return Err(Failed::Later(Duration::from_millis(done.retry_after_ms)));
+        }
         // Others bring their own meanwhile, so that the two sides need not be equal at the end.
-        let done = driven.done.is_some_and(|done| done.error.is_none());
         let receipted = self.log.is_none() || side.receipts > 0;
-        if done && receipted { Ok(()) } else { Err(BenchError::Unexpected("an exchange that failed")) }
+        if done.error.is_none() && receipted {
+            Ok(side.vectors)
+        } else {
+            Err(BenchError::Unexpected("an exchange that failed").into())
+        }
     }
 }
 

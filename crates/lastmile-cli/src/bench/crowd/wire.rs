@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::super::BenchError;
+use crate::bench::BenchError;
 
 const BINARY: u8 = 2;
 const PING: u8 = 9;
@@ -29,10 +29,23 @@ fn body_of(mut answer: Vec<u8>) -> Result<Vec<u8>, BenchError> {
     Ok(answer.split_off(at.ok_or(BenchError::Unexpected("an answer that is none"))? + 4))
 }
 
+/// Connects from an address of this computer.
+pub(in crate::bench) async fn connect(from: Option<IpAddr>, relay: SocketAddr) -> std::io::Result<TcpStream> {
+    let Some(from) = from else { return TcpStream::connect(relay).await };
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::new(from, 0))?;
+    socket.connect(relay).await
+}
+
 /// Posts a body and returns the answer's.
-pub(super) async fn post(relay: SocketAddr, path: &str, body: &[u8]) -> Result<Vec<u8>, BenchError> {
+pub(in crate::bench) async fn post(
+    from: Option<IpAddr>,
+    relay: SocketAddr,
+    path: &str,
+    body: &[u8],
+) -> Result<Vec<u8>, BenchError> {
     let exchange = async {
-        let mut tcp = TcpStream::connect(relay).await?;
+        let mut tcp = connect(from, relay).await?;
         tcp.set_nodelay(true)?;
         tcp.write_all(&head(path, body)).await?;
         let mut answer = Vec::new();
@@ -55,7 +68,7 @@ pub(super) fn post_now(relay: SocketAddr, path: &str, body: &[u8]) -> Result<Vec
 }
 
 /// A WebSocket to the relay.
-pub(super) struct Line {
+pub(in crate::bench) struct Line {
     tcp: TcpStream,
 }
 
@@ -63,9 +76,7 @@ impl Line {
     /// Connects from this address and asks for the upgrade.
     pub async fn open(from: IpAddr, relay: SocketAddr) -> Result<Self, BenchError> {
         let opening = async {
-            let socket = TcpSocket::new_v4()?;
-            socket.bind(SocketAddr::new(from, 0))?;
-            let mut tcp = socket.connect(relay).await?;
+            let mut tcp = connect(Some(from), relay).await?;
             tcp.set_nodelay(true)?;
             let request = b"GET /v1/live HTTP/1.1\r\nhost: relay\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
                 sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
