@@ -30,7 +30,7 @@ pub(crate) struct Refusal {
     pub retry_after_ms: u64,
     pub certificates: Vec<Certificate>,
     /// Whether it is the speaker that asks too much, not the relay that is busy.
-    limited: bool,
+    pub limited: bool,
 }
 
 /// What is answered to a request.
