@@ -18,7 +18,7 @@ use lastmile::{COMMUNITY, Place, command, json, run, text};
 fn photo(path: &Path) {
     let picture = RgbImage::from_fn(900, 700, |x, y| {
         let mixed = x.wrapping_mul(2_654_435_761).wrapping_add(y.wrapping_mul(40_503)).to_le_bytes();
-        Rgb([mixed[1], mixed[2] / 2, (x % 256) as u8])
+        Rgb([mixed[1], mixed[2] / 2, x.to_le_bytes()[0]])
     });
     picture.save(path).unwrap();
 }

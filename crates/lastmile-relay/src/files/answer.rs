@@ -189,7 +189,7 @@ async fn keep(
         // Hashing and looking take a moment, which connections should not wait for.
         tokio::task::spawn_blocking(move || look_at(&hash, &bytes, &meant).map(|()| bytes))
     };
-    let bytes = looked.await.map_err(|_| Code::Internal)?.map_err(|why| refused(why))?;
+    let bytes = looked.await.map_err(|_| Code::Internal)?.map_err(refused)?;
     let _moving = shared.files.moving.lock().await;
     shared.files.put(scope, &hash, Bytes::from(bytes)).await.map_err(|error| cannot_store(&error))?;
     let noted = scope.clone();

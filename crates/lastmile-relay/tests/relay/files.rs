@@ -239,9 +239,8 @@ async fn nothing_is_kept_but_what_a_record_names_and_only_if_it_is_that() {
         (b"%PDF-1.4 plain".to_vec(), "../../pdf", "form"),
     ];
     for (bytes, form, why) in cases {
-        let brought;
         (device, ..) = attached(device, &bytes, form).await;
-        brought = upload(&device, &bytes).await;
+        let brought = upload(&device, &bytes).await;
         assert_eq!(refusal(&brought), (Code::FileRefused, Some(why.to_owned())));
         assert_eq!(refusal(&ask(&device, fetch(&device.scope, sha256(&bytes), 0)).await).0, Code::NotFound);
     }

@@ -13,6 +13,9 @@ use crate::storage::{
 /// What tells receipts apart: scope, author, epoch, commit, chain.
 type ReceiptKey = (u32, AuthorId, AuthorId, u64, ChainHash);
 
+/// A file of a scope.
+type FileKey = (u32, [u8; 32]);
+
 const fn receipt_key(receipt: &StoredReceipt) -> ReceiptKey {
     (receipt.scope, receipt.author, receipt.epoch, receipt.seq, receipt.chain)
 }
@@ -40,7 +43,7 @@ pub(super) struct Logs {
     extras: BTreeSet<(u32, RecordId, Position)>,
     erased: BTreeSet<(u32, Erased)>,
     /// With the bytes held.
-    files: BTreeMap<(u32, [u8; 32]), (StoredFile, Arc<Vec<u8>>)>,
+    files: BTreeMap<FileKey, (StoredFile, Arc<Vec<u8>>)>,
 }
 
 const FIRST: Position = Position(i64::MIN);
