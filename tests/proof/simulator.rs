@@ -127,7 +127,7 @@ fn nobody_holds_or_hides_what_the_office_does_not_say() {
 }
 
 /// Histories that failed once: their world and seed, how many steps they had, and those of them that it took.
-const FOUND: [(Kind, u64, u32, &[u32]); 6] = [
+const FOUND: [(Kind, u64, u32, &[u32]); 7] = [
     // A former author's receipts were never asked for again: half of its log was receipted, and since then it had parted.
     (Kind::Community, 6753, 41, &[5, 10, 11, 12, 13, 14, 16, 17, 19, 22, 23, 24, 26, 28]),
     // A copy of a revoked device kept all that it held: it went on as an author that the office had never certified.
@@ -140,6 +140,8 @@ const FOUND: [(Kind, u64, u32, &[u32]); 6] = [
     (Kind::City, 309, 12, &[2, 6, 11]),
     // A device that was given a community held the same as the relay of the rest, and was told nothing.
     (Kind::City, 277, 31, &[12, 18]),
+    // A revocation by an office that began after the backup did not end the certificate again, for nobody knew that office any more.
+    (Kind::City, 355, 30, &[1, 5, 14, 18]),
 ];
 
 #[test]

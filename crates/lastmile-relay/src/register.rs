@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lastmile_log::Certificate;
+use lastmile_log::{Certificate, Issuer};
 use lastmile_model::{AuthorId, ChainHash, ChangeHash, Scope, planted};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -158,6 +158,18 @@ impl Central {
         self.note_register()
     }
 
+    /// Ends a device's certificate again. The office of the time that the database does not know may be unknown to it as well: then the
+    /// present one says the same.
+    fn end_again(&mut self, certificate: Certificate) -> Result<(), RelayError> {
+        self.store.add_certificates(std::slice::from_ref(&certificate))?;
+        let author = certificate.author(&self.deployment);
+        if self.trust()?.certificates(author).any(|known| *known == certificate) {
+            return Ok(());
+        }
+        let again = Certificate { issuer: Issuer::Office(self.office), signature: [0; 64], ..certificate };
+        Ok(self.store.add_certificates(&[again.signed(&self.keys.office, &self.deployment)])?)
+    }
+
     fn carry_out(&mut self, entry: &Registered) -> Result<(), RelayError> {
         match entry {
             Registered::Revoked { author, scope, through, chain, .. } => {
@@ -170,10 +182,7 @@ impl Central {
             }
             Registered::Ended { certificate, .. } => {
                 let bytes = crate::enrol::from_hex(certificate).unwrap_or_default();
-                match Certificate::decode(&bytes) {
-                    Ok(certificate) => Ok(self.store.add_certificates(&[certificate])?),
-                    Err(_) => Ok(()),
-                }
+                Certificate::decode(&bytes).map_or(Ok(()), |certificate| self.end_again(certificate))
             }
             Registered::Erased { scope, record_type, record, changes, .. } => match scope.parse::<Scope>() {
                 Ok(scope) => {

@@ -151,15 +151,4 @@ impl World {
         let lost = self.rng.random_bool(weather.lost.max(weather.cut / 2.0));
         Ok(if lost { Err(unreachable(length, "reset")) } else { Ok(bytes.into()) })
     }
-
-    /// Everybody who was invited joins, or finds that the invite is no good any more.
-    pub fn all_join(&mut self) -> Check {
-        for _ in 0..self.city.as_ref().map_or(0, |city| city.joining.len()) {
-            self.join(0)?;
-        }
-        match self.city.as_ref().map_or(0, |city| city.joining.len()) {
-            0 => Ok(()),
-            left => Err(format!("{left} devices cannot join, though nothing is in their way")),
-        }
-    }
 }
