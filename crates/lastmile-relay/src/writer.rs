@@ -213,9 +213,8 @@ impl Writing {
             let began = thread_time();
             let (pieces, shares) = self.take();
             // Before anybody is served what arrived. Where it fails it is tried again before the views follow, and nobody is.
-            match self.caught(Central::check_arrived) {
-                Some(Err(error)) => tracing::error!(%error, "what arrived cannot be held against permissions yet"),
-                Some(Ok(())) | None => {}
+            if let Some(Err(error)) = self.caught(Central::check_arrived) {
+                tracing::error!(%error, "what arrived cannot be held against permissions yet");
             }
             self.charge(&shares, thread_time().saturating_sub(began));
             self.answer(pieces);

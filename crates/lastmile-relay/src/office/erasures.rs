@@ -56,7 +56,7 @@ impl Central {
         let at_ms = self.now_ms();
         let mut registered: Vec<Registered> = Vec::with_capacity(parts.len());
         for (scope, record_type, record) in &parts {
-            let named = self.to_name(scope, record_type, *record)?;
+            let named = self.names_of(scope, record_type, *record)?;
             registered.push(Registered::Erased {
                 at_ms,
                 scope: scope.to_string(),
@@ -106,14 +106,14 @@ impl Central {
     }
 
     /// The office's changes of a record that an order names: all but what erasing said anew.
-    fn to_name(
+    fn names_of(
         &mut self,
         scope: &Scope,
         record_type: &str,
         record: RecordId,
     ) -> Result<BTreeSet<ChangeHash>, RelayError> {
         let by_erasing =
-            |note: &[u8]| serde_json::from_slice::<serde_json::Value>(note).is_ok_and(|note| note["office"] == "erase");
+            |note: &[u8]| serde_json::from_slice::<serde_json::Value>(note).is_ok_and(|note| is_erasing(&note));
         let changes = self.store.office_changes(scope, record_type, record)?;
         Ok(changes.into_iter().filter(|(_, note)| !by_erasing(note)).map(|(hash, _)| hash).collect())
     }
@@ -143,7 +143,7 @@ impl Central {
         let held = self.store.hold_scope(scope)?;
         let stands = self.reader.heads(type_no, order)?.iter().any(|(of, _)| *of == held);
         let mut changes = named;
-        changes.extend(self.to_name(scope, record_type, id)?);
+        changes.extend(self.names_of(scope, record_type, id)?);
         let mut edits = Vec::new();
         if stands {
             let before = self.reader.record("erasure", order, Some(scope))?;
@@ -197,6 +197,11 @@ impl Central {
         }
         Ok(())
     }
+}
+
+/// Whether the note of a commit says that it was written to erase.
+fn is_erasing(note: &serde_json::Value) -> bool {
+    note.get("office").and_then(serde_json::Value::as_str) == Some("erase")
 }
 
 /// What is said again of a record that is erased: the fields that its type keeps, those that make its id, and of kept events what they
