@@ -39,8 +39,9 @@ const BUSY_MS: i64 = 2_000;
 /// What an upload counts for beside its bytes, where the cost of a transaction is shared out.
 const SHARE_OF_EACH: usize = 512;
 
-/// How many persons one idle step fingerprints.
+/// How many persons one idle step fingerprints; while uploads keep coming fewer, since each takes a Diffie-Hellman.
 const FINGERPRINT_STEP: usize = 500;
+const SHORT_FINGERPRINT_STEP: usize = 25;
 
 /// What the writer is asked to do.
 enum Job {
@@ -260,9 +261,10 @@ impl Writing {
     /// One step of what is left to do; tells whether there is more.
     fn left_over(&mut self) -> bool {
         let since = self.central.now_ms().saturating_sub(self.taken_ms);
-        let step = if since < BUSY_MS { SHORT_STEP } else { FOLLOW_STEP };
+        let (step, persons) =
+            if since < BUSY_MS { (SHORT_STEP, SHORT_FINGERPRINT_STEP) } else { (FOLLOW_STEP, FINGERPRINT_STEP) };
         // Tried again after the next job; until then the logs are safe and the views late.
-        let more = match self.caught(|central| central.idle(step)) {
+        let more = match self.caught(|central| central.idle(step, persons)) {
             Some(Ok(more)) => more,
             Some(Err(error)) => {
                 tracing::error!(%error, "the views cannot follow");
@@ -407,7 +409,7 @@ impl Writing {
 
 impl Central {
     /// One step of what can wait; tells whether there is more.
-    fn idle(&mut self, step: u64) -> Result<bool, RelayError> {
+    fn idle(&mut self, step: u64, persons: usize) -> Result<bool, RelayError> {
         self.check_arrived()?;
         let more = self.store.follow_views(step)?;
         self.say_skipped();
@@ -420,7 +422,7 @@ impl Central {
         if self.contacts.is_due(now_ms) {
             self.contacts.write(&mut self.store, now_ms)?;
         }
-        self.link_certain(FINGERPRINT_STEP)
+        self.link_certain(persons)
     }
 }
 
