@@ -26,8 +26,8 @@ impl Replica {
         if planted!("keeps-what-is-taken") {
             return Ok(Vec::new());
         }
-        let revoked = named.is_empty();
-        let careless = (revoked && planted!("revoked-work-dropped")) || (!revoked && planted!("move-drops-unsent"));
+        let (revoked, moved) = (planted!("revoked-work-dropped"), planted!("move-drops-unsent"));
+        let careless = if named.is_empty() { revoked } else { moved };
         let authors = own_authors(store, self.author);
         let mut gone = Vec::new();
         for scope in held.difference(&named) {

@@ -33,7 +33,7 @@ pub enum Carrier {
 pub enum PeerCheck {
     /// Both sides sign the other's challenge before anything but hellos and certificates goes across.
     Signed {
-        /// 16 random bytes, fresh for this session.
+        /// 16 random bytes that were never used before.
         challenge: [u8; 16],
         /// What ties the signature to the carrier, e.g. a TLS exporter value; zeros where there is none.
         binding: [u8; 32],

@@ -42,9 +42,9 @@ pub(super) struct ScopeState {
     pub said: Held,
     /// What the peer holds, as far as known or believed; moved on by what goes across.
     pub peer: Option<Held>,
-    /// What the peer said that it holds, in this session.
+    /// What the peer has said since its hello that it holds.
     pub claimed: Option<Held>,
-    /// Whether `peer` was said by the peer in this session or proven by its digest, rather than believed.
+    /// Whether `peer` was said by the peer since its hello or proven by its digest, rather than believed.
     pub known: bool,
     /// What the peer holds without a seal.
     pub peer_pending: Vec<Entry>,

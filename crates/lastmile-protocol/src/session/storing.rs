@@ -220,7 +220,7 @@ impl Session {
         self.asked_peer = true;
     }
 
-    /// Tells host and peer, once, that an author's log is not taken in this session.
+    /// Tells host and peer, once, that an author's log is not taken until the exchange ends.
     fn not_taken(&mut self, scope: &Scope, author: Option<AuthorId>, code: Code) {
         if !self.not_taken.insert((scope.clone(), author, code)) {
             return;

@@ -84,6 +84,17 @@ async fn held_back(office: &OfficeHandle, device: &Device) -> Vec<(u64, String)>
     status(office).await.odd.into_iter().filter(of_author).map(|odd| (odd.seq, odd.why)).collect()
 }
 
+/// Sends a device to the other community.
+fn moved(device: &Device) -> OfficeCommand {
+    OfficeCommand::Reassign {
+        author: device.author.to_string(),
+        persons: None,
+        roles: None,
+        scopes: Some(vec![OTHER_COMMUNITY.to_owned()]),
+        until_ms: None,
+    }
+}
+
 fn revoke(device: &Device) -> OfficeCommand {
     OfficeCommand::Revoke { author: device.author.to_string(), reason: "手机丢失".to_owned() }
 }
@@ -236,14 +247,7 @@ async fn work_of_a_former_place_counts_for_five_weeks() {
     .await;
     world.at(NOW + DAY_MS);
     for device in [&soon, &late] {
-        let moved = OfficeCommand::Reassign {
-            author: device.author.to_string(),
-            persons: None,
-            roles: None,
-            scopes: Some(vec![OTHER_COMMUNITY.to_owned()]),
-            until_ms: None,
-        };
-        office.run(moved).await.unwrap();
+        office.run(moved(device)).await.unwrap();
     }
     for (mut device, days, expected) in
         [(soon, 34, vec![]), (late, 37, vec![(1, "late".to_owned())]), (stays, 300, vec![])]
@@ -638,14 +642,7 @@ async fn a_successor_has_no_more_than_its_predecessor_has_by_now() {
     })
     .await;
     world.at(NOW + 1_800_000);
-    let moved = OfficeCommand::Reassign {
-        author: device.author.to_string(),
-        persons: None,
-        roles: None,
-        scopes: Some(vec![OTHER_COMMUNITY.to_owned()]),
-        until_ms: None,
-    };
-    office.run(moved).await.unwrap();
+    office.run(moved(&device)).await.unwrap();
     world.at(NOW + 3_600_000);
     let heir = apart(move || {
         // Its holder goes on under another key, with the certificate of before.

@@ -64,13 +64,21 @@ impl World {
             }
             Err(error) => {
                 self.note("refused save");
-                self.say(&format!("device {device} cannot save: {}", kind_of(&error)));
-                if !is_of_the_record(&error) {
-                    self.allow(&error, device)?;
-                }
+                self.not_saved(device, &error)?;
             }
         }
         drop(replica);
+        self.after_save(device)
+    }
+
+    /// A save was refused: by what was typed, or by something that must be allowed for.
+    pub(super) fn not_saved(&mut self, device: usize, error: &ClientError) -> Check {
+        self.say(&format!("device {device} cannot save: {}", kind_of(error)));
+        if is_of_the_record(error) { Ok(()) } else { self.allow(error, device) }
+    }
+
+    /// A device whose power went with the save begins again.
+    pub(super) fn after_save(&mut self, device: usize) -> Check {
         if self.devices.get(device).is_some_and(|one| one.disk.is_off()) {
             return self.recover_device(device, true);
         }
@@ -163,7 +171,7 @@ fn part_in(draft: &mut Draft<'_>, activity: RecordId, no: u8, rng: &mut ChaCha8R
 }
 
 /// Whether a save cannot be because of what the record is, as any app would be told.
-pub const fn is_of_the_record(error: &ClientError) -> bool {
+const fn is_of_the_record(error: &ClientError) -> bool {
     use StoreError::{Edit, Erased, NoRecord};
     matches!(error, ClientError::Store(Edit(_) | Erased { .. } | NoRecord { .. }))
 }

@@ -11,9 +11,8 @@ use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::{Marked, word_of};
-use crate::sim::path::kind_of;
 use crate::sim::raw::{encoded, inject};
-use crate::sim::saves::{DAY, entry, is_of_the_record};
+use crate::sim::saves::{DAY, entry};
 use crate::sim::world::{Check, World};
 
 /// What a save is.
@@ -82,17 +81,11 @@ impl World {
             }
             Err(error) => {
                 self.note(if forbidden { "not permitted" } else { "refused save" });
-                self.say(&format!("device {device} cannot save: {}", kind_of(&error)));
-                if !is_of_the_record(&error) {
-                    self.allow(&error, device)?;
-                }
+                self.not_saved(device, &error)?;
             }
         }
         drop(replica);
-        if self.devices.get(device).is_some_and(|one| one.disk.is_off()) {
-            return self.recover_device(device, true);
-        }
-        Ok(())
+        self.after_save(device)
     }
 
     /// A hostile device writes what none of its roles permits, past its own checks.
