@@ -126,7 +126,7 @@ fn expect(name: &str, summary: &Summary) {
         "invite" => &[("an invite", 5)],
         "frame" => &[("opened", 100)],
         "request" => &[("opened", 40), ("verified", 5)],
-        "relay" => &[("an exchange", 8), ("receipts", 5), ("a command", 5)],
+        "relay" => &[("an exchange", 8), ("receipts", 5), ("a command", 5), ("a question about files", 1)],
         "session" => &[("took something", 5), ("served a batch", 10)],
         "store" => &[("appended", 60), ("exported", 100), ("pending", 2), ("other past", 2)],
         "entry" => &[("entered", 5), ("an object", 2)],

@@ -16,7 +16,7 @@ use lastmile_protocol::enrol::{enrol_request, read_enrolled_response};
 use lastmile_protocol::frame::{BatchFrame, Hello};
 use lastmile_protocol::request::sign_body;
 use lastmile_protocol::{Code, Frame};
-use lastmile_relay::{InviteOrder, Relay, RelayFolder, RelayOptions};
+use lastmile_relay::{InviteOrder, RateLimits, Relay, RelayFolder, RelayOptions, Serving};
 use rand::{Rng, SeedableRng};
 
 use crate::mutate::Random;
@@ -49,8 +49,10 @@ static RELAY: LazyLock<Running> = LazyLock::new(|| {
                 ..RelayOptions::default()
             };
             let opened = RelayFolder::open_or_create(folder.path(), &options).unwrap();
-            let relay =
-                Relay::start(opened, "127.0.0.1:0".parse().unwrap(), lastmile_web::Limits::default()).await.unwrap();
+            let mut serving = Serving::new("127.0.0.1:0".parse().unwrap(), lastmile_web::Limits::default());
+            // One device asks as often as it can.
+            serving.bounds.rates = RateLimits::UNLIMITED;
+            let relay = Relay::serve(opened, serving).await.unwrap();
             let invite = relay.invite(InviteOrder::new(vec![scope()], relay.url())).await.unwrap();
             let token = std::fs::read_to_string(folder.path().join("admin.token")).unwrap();
             send.send((relay.addr(), relay.deployment(), relay.epoch(), invite.token, token)).unwrap();
@@ -91,6 +93,7 @@ pub fn run(data: &[u8]) {
     let relay = &*RELAY;
     match how % 4 {
         0 | 1 => exchange(relay, *how, rest),
+        2 if how & 16 != 0 => ask_of_files(relay, rest),
         2 => {
             let (status, answer) = post(relay.addr, "/v1/enrol", "", rest);
             spoken(status, &answer);
@@ -118,6 +121,8 @@ fn exchange(relay: &Running, how: u8, stream: &[u8]) {
         match frames::open(&frame) {
             // The last frame alone may be a signature.
             Some(Frame::Auth(_)) if how & 8 == 0 => {}
+            // What has its own endpoint mostly goes there.
+            Some(Frame::Files(_) | Frame::Held(_) | Frame::Piece(_) | Frame::Fetch(_)) if how & 128 == 0 => {}
             Some(Frame::Hello(hello)) if how & 32 == 0 => {
                 let own =
                     Hello { deployment: relay.deployment.id, author: relay.author, epoch: Some(relay.epoch), ..hello };
@@ -149,6 +154,33 @@ fn exchange(relay: &Running, how: u8, stream: &[u8]) {
     }
 }
 
+/// Asks about files: the first question that there is, made out in the device's name and signed by it.
+fn ask_of_files(relay: &Running, stream: &[u8]) {
+    let (list, rest) = frames::cut(stream);
+    let is_question =
+        |frame: &&Vec<u8>| matches!(frames::open(frame), Some(Frame::Files(_) | Frame::Piece(_) | Frame::Fetch(_)));
+    let Frame::Hello(hello) = frames::hello(2, None) else { return };
+    let own = Hello {
+        deployment: relay.deployment.id,
+        author: relay.author,
+        epoch: Some(relay.epoch),
+        scopes: Vec::new(),
+        ..hello
+    };
+    let mut body = Frame::Hello(own).encode().unwrap();
+    body.extend(list.iter().find(is_question).into_iter().flatten());
+    body.extend(rest);
+    sign_body(&mut body, &relay.key, &relay.deployment, Some(relay.epoch), NOW, nonce()).unwrap();
+    let (status, answer) = post(relay.addr, "/v1/files", "", &body);
+    // The lane waits for the views: 503 says so.
+    assert!(matches!(status, 200 | 400 | 401 | 403 | 404 | 413 | 503), "status {status}");
+    let (list, rest) = frames::cut(&answer);
+    assert!(rest.is_empty() && list.iter().all(|frame| frames::open(frame).is_some()), "half a frame was answered");
+    if status == 200 || status == 404 {
+        tally::note("a question about files");
+    }
+}
+
 /// Holds an answer to whole frames, none of which says that the relay failed.
 fn spoken(status: u16, answer: &[u8]) {
     let (list, rest) = frames::cut(answer);
@@ -173,6 +205,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
     seeds.extend(
         frames::golden().into_iter().flat_map(|bytes| [[vec![0], bytes.clone()].concat(), [vec![2], bytes].concat()]),
     );
+    let is_question =
+        |bytes: &Vec<u8>| matches!(frames::open(bytes), Some(Frame::Files(_) | Frame::Piece(_) | Frame::Fetch(_)));
+    seeds.extend(frames::golden().into_iter().filter(is_question).map(|bytes| [vec![18], bytes].concat()));
     seeds.extend(entry::objects().into_iter().cycle().take(40).map(|text| [vec![3], text.into_bytes()].concat()));
     seeds
 }
@@ -180,7 +215,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
 /// Mutates frames, or the JSON of a command.
 pub fn mutate(data: &[u8], rng: &mut Random) -> Vec<u8> {
     let (how, rest) = data.split_first().unwrap_or((&0, &[]));
-    let how = if rng.random_bool(0.1) { how ^ 4 << rng.random_range(0..4) } else { *how };
+    let how = if rng.random_bool(0.1) { how ^ [4, 8, 16, 32, 128][rng.random_range(0..5)] } else { *how };
     if how % 4 == 3 {
         return [vec![how], entry::mutate_json(rest, rng)].concat();
     }

@@ -23,8 +23,14 @@ pub fn run(data: &[u8]) {
             let Ok(certificate) = cost::of(|| Certificate::decode(bytes)) else { return };
             assert_eq!(certificate.encode(), bytes, "a certificate has two forms");
             certificate.check().unwrap();
-            let signed = certificate.clone().signed(&key(1), &deployment());
+            let signed =
+                match certificate.issuer {
+                    Issuer::Predecessor(_) => Certificate { public: key(2).public(), ..certificate.clone() }
+                        .succeeding(&key(1), &key(2), &deployment()),
+                    _ => certificate.clone().signed(&key(1), &deployment()),
+                };
             assert!(signed.verify(&key(1).public(), &deployment()));
+            assert!(!certificate.verify(&key(3).public(), &deployment()), "nobody else signed it");
             tally::note("a certificate");
             return;
         }
