@@ -57,6 +57,9 @@ pub(crate) struct Exif {
     pub(crate) place: bool,
 }
 
+/// The most entries of a directory that are read; cameras write some twenty. What lies beyond might say a place, so it is taken to.
+const MOST_ENTRIES: u16 = 256;
+
 /// Reads EXIF data, which begin with the TIFF header. What cannot be read says nothing.
 pub(crate) fn exif(tiff: &[u8]) -> Option<Exif> {
     let little = match tiff.get(..4)? {
@@ -72,7 +75,9 @@ pub(crate) fn exif(tiff: &[u8]) -> Option<Exif> {
     let first = if little { u32::from_le_bytes(first) } else { u32::from_be_bytes(first) };
     let first = usize::try_from(first).ok()?;
     let mut found = Exif { orientation: 1, place: false };
-    for entry in 0..u16_at(first)? {
+    let entries = u16_at(first)?;
+    found.place = entries > MOST_ENTRIES;
+    for entry in 0..entries.min(MOST_ENTRIES) {
         let at = first.checked_add(2 + usize::from(entry) * 12)?;
         match u16_at(at) {
             Some(0x0112) => {

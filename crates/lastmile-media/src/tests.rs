@@ -205,3 +205,19 @@ fn no_bytes_make_it_stop_and_what_is_clean_stays_clean() {
         }
     }
 }
+
+#[test]
+fn a_document_of_endless_directories_is_refused() {
+    // Each mark is followed by a directory of 65,535 entries, none of which says a place.
+    let mut pdf = b"%PDF-1.7\n".to_vec();
+    while pdf.len() + 16 < MAX_BYTES {
+        pdf.extend(b"Exif\0\0II*\0\x08\0\0\0\xff\xff");
+    }
+    assert!(crate::pdf::tells_a_place(&pdf));
+    let one = [b"%PDF-1.7\nExif\0\0II*\0\x08\0\0\0\x01\x01".as_slice(), &[0; 257 * 12]].concat();
+    assert!(crate::pdf::tells_a_place(&one), "what lies beyond the entries that are read");
+    // Many photographs that say none are too many to be looked at; a few are not.
+    let few = b"Exif\0\0II*\0\x08\0\0\0\0\0".repeat(1_000);
+    assert!(!crate::pdf::tells_a_place(&few));
+    assert!(crate::pdf::tells_a_place(&few.repeat(2)));
+}
