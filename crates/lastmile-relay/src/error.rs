@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use lastmile_model::Scope;
+use lastmile_protocol::Code;
 use lastmile_store::StoreError;
 use lastmile_web::WebError;
 
@@ -142,6 +143,21 @@ impl RelayError {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path },
             _ => Self::File { path, source },
         }
+    }
+
+    /// The code by which a peer hears of it.
+    pub(crate) const fn code(&self) -> Code {
+        match self {
+            Self::Stopping => Code::Busy,
+            Self::Unjudged { .. } => Code::CannotStore,
+            error if error.is_of_the_disk() => Code::CannotStore,
+            _ => Code::Internal,
+        }
+    }
+
+    /// Whether the disk has no room or cannot be written.
+    pub(crate) const fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Store(StoreError::DiskFull | StoreError::NoRoom { .. } | StoreError::ReadOnly { .. }))
     }
 
     /// Says it in the words of the office's errors.

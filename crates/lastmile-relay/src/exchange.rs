@@ -255,11 +255,7 @@ impl Exchange {
 
 fn failed(error: &RelayError) -> Code {
     tracing::error!(%error, "an exchange's question could not be answered");
-    match error {
-        RelayError::Stopping => Code::Busy,
-        RelayError::Unjudged { .. } => Code::CannotStore,
-        _ => Code::Internal,
-    }
+    error.code()
 }
 
 /// Takes what the session still has to say.

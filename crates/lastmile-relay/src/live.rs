@@ -93,10 +93,9 @@ impl From<RelayError> for End {
     fn from(error: RelayError) -> Self {
         match error {
             RelayError::Stopping => Self::Stopping,
-            RelayError::Unjudged { .. } => Self::Failed(Code::CannotStore),
             other => {
                 tracing::error!(error = %other, "a live session could not be served");
-                Self::Failed(Code::Internal)
+                Self::Failed(other.code())
             }
         }
     }

@@ -396,21 +396,18 @@ impl Central {
     /// Holds every commit that no view shows yet against certificates, grants and the table, and writes verdicts on what is not
     /// permitted. To be called before the views follow. Where it fails, nobody is served of the scopes concerned until it succeeds.
     pub fn check_arrived(&mut self) -> Result<(), RelayError> {
-        let judged = self.judge_arrived();
-        if judged.is_err() {
-            let checked = |log: &Behind| self.rights.checked.get(&log.strand).copied().unwrap_or(0).max(log.viewed);
-            let behind = self.store.logs_behind();
-            self.unjudged.extend(behind.into_iter().filter(|log| checked(log) < log.head).map(|log| log.scope));
-        } else {
-            for scope in std::mem::take(&mut self.unjudged) {
-                self.live.grown(&scope);
-            }
-        }
-        judged
+        let checked = |log: &Behind| self.rights.checked.get(&log.strand).copied().unwrap_or(0).max(log.viewed);
+        let behind: Vec<Behind> = self.store.logs_arrived().into_iter().filter(|log| checked(log) < log.head).collect();
+        // Before it is begun: whatever ends it, a panic too, ends it so.
+        let waited = self.unjudged.clone();
+        self.unjudged.extend(behind.iter().map(|log| log.scope.clone()));
+        self.judge_arrived(behind)?;
+        self.unjudged.clear();
+        waited.iter().for_each(|scope| self.live.grown(scope));
+        Ok(())
     }
 
-    fn judge_arrived(&mut self) -> Result<(), RelayError> {
-        let behind = self.store.logs_behind();
+    fn judge_arrived(&mut self, behind: Vec<Behind>) -> Result<(), RelayError> {
         if behind.is_empty() || planted!("no-permission") {
             return Ok(());
         }
@@ -421,9 +418,6 @@ impl Central {
         let mut checked: Vec<(u32, u64, AuthorId)> = Vec::new();
         for log in behind {
             let done = log.viewed.max(self.rights.checked.get(&log.strand).copied().unwrap_or(0));
-            if done >= log.head {
-                continue;
-            }
             let mut judged_to = log.head;
             // Of a revoked author everything that comes now is out of sight already.
             if !self.trust()?.is_office(log.author) && !self.store.is_revoked(&log.scope, log.author) {

@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use lastmile_log::Certificate;
 use lastmile_protocol::{BatchOutcome, Code, IncomingBatch, Stored};
-use lastmile_store::StoreError;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
@@ -199,7 +198,10 @@ impl Writing {
                     Some(first) => stopping = self.gather(first),
                     None => break,
                 }
-            } else if !stopping && let Ok(first) = self.queue.try_recv() {
+            } else if !stopping
+                && !self.waiting.is_full()
+                && let Ok(first) = self.queue.try_recv()
+            {
                 stopping = self.gather(first);
             }
             self.round();
@@ -286,7 +288,7 @@ impl Writing {
                 Job::Ask(work) => drop(self.caught(work)),
                 Job::Stop => return true,
             }
-            if looked_at >= GATHERED {
+            if looked_at >= GATHERED || self.waiting.is_full() {
                 break;
             }
             let Ok(next) = self.queue.try_recv() else { break };
@@ -371,9 +373,9 @@ impl Writing {
         });
         match stored {
             Some(Ok(stored)) => return stored.into_iter().map(Ok).collect(),
-            Some(Err(error)) if alone || is_of_the_disk(&error) => {
+            Some(Err(error)) if alone || error.is_of_the_disk() => {
                 tracing::error!(%error, "uploads cannot be stored");
-                return requests.iter().map(|_| Err(code_of(&error))).collect();
+                return requests.iter().map(|_| Err(error.code())).collect();
             }
             Some(Err(error)) => {
                 tracing::warn!(%error, uploads = requests.len(), "a group of uploads was not taken; each by itself")
@@ -424,14 +426,6 @@ impl Central {
         }
         self.link_certain(persons)
     }
-}
-
-const fn is_of_the_disk(error: &RelayError) -> bool {
-    matches!(error, RelayError::Store(StoreError::DiskFull | StoreError::NoRoom { .. } | StoreError::ReadOnly { .. }))
-}
-
-const fn code_of(error: &RelayError) -> Code {
-    if is_of_the_disk(error) { Code::CannotStore } else { Code::Internal }
 }
 
 #[cfg(test)]

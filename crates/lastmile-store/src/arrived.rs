@@ -5,6 +5,7 @@ use lastmile_log::{ChangeEntry, CommitHeader, UnpackedBatch};
 use lastmile_model::{AuthorId, ChainHash, Scope};
 
 use crate::StoreError;
+use crate::maintain::PANICKED;
 use crate::store::Store;
 
 /// A log that the views do not show whole.
@@ -55,8 +56,21 @@ impl Store {
     /// The logs that the views do not show whole, those left out that they cannot follow.
     #[must_use]
     pub fn logs_behind(&self) -> Vec<Behind> {
+        self.behind_but(|_| true)
+    }
+
+    /// The logs that the views do not show whole, as far as they can be read: those at which the views panicked among them, since what
+    /// is not shown is served all the same.
+    #[must_use]
+    pub fn logs_arrived(&self) -> Vec<Behind> {
+        self.behind_but(|why| why != PANICKED)
+    }
+
+    /// The logs that the views do not show whole, but for those that were skipped for such a reason.
+    fn behind_but(&self, left_out: impl Fn(&str) -> bool) -> Vec<Behind> {
         let strands = self.index.strands.values();
-        let behind = strands.filter(|strand| strand.viewed < strand.head && !self.skipped.contains_key(&strand.no));
+        let is_out = |no: &u32| self.skipped.get(no).is_some_and(|(why, _)| left_out(why));
+        let behind = strands.filter(|strand| strand.viewed < strand.head && !is_out(&strand.no));
         let known = behind.filter_map(|strand| {
             let scope = self.index.scopes.get(&strand.scope)?.clone();
             let (viewed, head) = (strand.viewed, strand.head);

@@ -14,7 +14,7 @@ use crate::store::Store;
 use crate::verdicts::Verdicts;
 
 /// Why the views cannot follow a log where following it panicked.
-const PANICKED: &str = "following it fails in this version";
+pub(crate) const PANICKED: &str = "following it fails in this version";
 
 /// Something a check found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -24,6 +24,9 @@ pub(super) const PIECE: usize = 512 << 10;
 const MOST_UPLOADS: usize = 256;
 const MOST_BYTES: usize = 1 << 20;
 
+/// So many bytes of batches may wait before no more is taken from the queue: whoever hung up has left its batches here.
+const MOST_WAITING: usize = 32 << 20;
+
 /// Things that take turns by scope.
 #[derive(Debug)]
 struct Lanes<T> {
@@ -144,6 +147,8 @@ impl Course {
 pub(super) struct Waiting {
     short: Lanes<Course>,
     long: Lanes<Course>,
+    /// Bytes of batches in both.
+    bytes: usize,
 }
 
 impl Waiting {
@@ -156,12 +161,18 @@ impl Waiting {
     pub fn add_again(&mut self, course: Course) {
         let lanes =
             if course.bytes() <= SHORT && course.outcomes.is_empty() { &mut self.short } else { &mut self.long };
+        self.bytes = self.bytes.saturating_add(course.bytes());
         lanes.add(course.scope(), course);
     }
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.short.is_empty() && self.long.is_empty()
+    }
+
+    /// Whether so much waits that no more should.
+    pub const fn is_full(&self) -> bool {
+        self.bytes >= MOST_WAITING
     }
 
     /// What the next transaction takes.
@@ -184,6 +195,7 @@ impl Waiting {
             left = left.saturating_sub(course.bytes());
             pieces.push(course);
         }
+        self.bytes = self.bytes.saturating_sub(pieces.iter().map(Course::bytes).sum());
         pieces
     }
 }

@@ -672,11 +672,21 @@ async fn a_successor_has_no_more_than_its_predecessor_has_by_now() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_judged_is_served_to_nobody() {
+    judged_late(|| false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_judged_for_a_panic_is_served_to_nobody() {
+    judged_late(|| panic!("on purpose")).await;
+}
+
+/// No verdict can be written for a while: there is no randomness, or asking for it fails in this way.
+async fn judged_late(none: fn() -> bool) {
     let world = World::new();
     let failing = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let (fails, chance) = (Arc::clone(&failing), RelayOptions::default().chance);
     let options = RelayOptions {
-        chance: Arc::new(move |bytes| !fails.load(Ordering::SeqCst) && chance(bytes)),
+        chance: Arc::new(move |bytes| if fails.load(Ordering::SeqCst) { none() } else { chance(bytes) }),
         ..world.options()
     };
     let folder = RelayFolder::open_or_create(world.path(), &options).unwrap();
