@@ -302,3 +302,60 @@ async fn the_automatic_sync_carries_files_too() {
     };
     tokio::time::timeout(Duration::from_secs(60), arrived).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_device_that_is_sent_elsewhere_takes_no_photo_along_and_loses_none() {
+    let field = Field::new().await;
+    let (one, other) = (field.enrol("one").await, field.enrol("other").await);
+    let id = add_activity(&one, "清洁日", 20);
+    settle(&one).await;
+    let attached = one.attach(None, ("activity", id), "合影", &photo(7, 400, 300)).unwrap();
+    let reassign = OfficeCommand::Reassign {
+        author: one.author().to_string(),
+        persons: None,
+        roles: None,
+        scopes: Some(vec!["community:430104008008".to_owned()]),
+        until_ms: None,
+    };
+    field.relay().office().run(reassign).await.unwrap();
+    // The records go and it hears that it was sent elsewhere: the photo is nowhere else yet.
+    let _ = one.sync().await;
+    assert!(one.file(&attached.hash).unwrap().is_some());
+    files(&one, ALL).await;
+    for _ in 0..2 {
+        let _ = one.sync().await;
+    }
+    assert!(one.file(&attached.hash).unwrap().is_none() && one.record("activity", id).is_err());
+    settle(&other).await;
+    files(&other, ALL).await;
+    assert!(other.file(&attached.hash).unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_is_out_of_sight_is_erased_with_what_it_is_attached_to() {
+    let field = Field::new().await;
+    let (one, other) = (field.enrol("one").await, field.enrol("other").await);
+    let id = add_activity(&other, "清洁日", 20);
+    settle(&other).await;
+    settle(&one).await;
+    let attached = one.attach(None, ("activity", id), "合影", &photo(8, 400, 300)).unwrap();
+    settle(&one).await;
+    files(&one, ALL).await;
+    assert_eq!(kept(&field), 2);
+    let quarantine = OfficeCommand::Quarantine {
+        scope: crate::field::scope().to_string(),
+        author: one.author().to_string(),
+        from: 1,
+        to: None,
+        reason: "存疑".to_owned(),
+    };
+    field.relay().office().run(quarantine).await.unwrap();
+    settle(&other).await;
+    assert!(other.attachments(None).unwrap().is_empty());
+    let erase =
+        OfficeCommand::Erase { record_type: Some("activity".to_owned()), id: id.0, reason: "申请".to_owned() };
+    field.relay().office().run(erase).await.unwrap();
+    assert_eq!(kept(&field), 0);
+    settle(&one).await;
+    assert!(one.file(&attached.hash).unwrap().is_none());
+}

@@ -246,8 +246,8 @@ impl Replica {
             for one in &named {
                 // What came wrong once is not fetched again by itself.
                 let wrong = |file: &StoredFile| file.state == FileState::Refused && file.held == 0;
-                if let Some(file) = store.file(&one.scope, hash)?.filter(wrong) {
-                    store.note_file(&one.scope, *hash, file.size, FileState::Arriving, None)?;
+                if store.file(&one.scope, hash)?.is_some_and(|file| wrong(&file)) {
+                    store.note_held(&one.scope, *hash, FileState::Arriving, None)?;
                 }
             }
             Ok::<_, StoreError>(())
@@ -342,7 +342,11 @@ impl Round<'_> {
                     steps.push((is_full, Step::Fetch { key, size, from: file.held }));
                 }
                 (FileState::Whole, Told::Begun(from)) => steps.push((is_full, Step::Send { key, size, from: *from })),
-                (FileState::Whole, Told::Whole(_)) => self.note_uploaded(&key, size)?,
+                (FileState::Whole, Told::Whole(_)) => self.note_uploaded(&key)?,
+                // The relay shows no record that names it. Where this device stays it may yet; where it leaves nothing waits for that.
+                (FileState::Whole, Told::Unknown) if self.leaves(&key.0) => {
+                    self.replica.with_store(|store| store.note_held(&key.0, key.1, FileState::Refused, None))?;
+                }
                 _ => {}
             }
         }
@@ -386,6 +390,14 @@ impl Round<'_> {
         public.is_some_and(|public| verify_file(&public, &self.replica.deployment(), scope, hash, &signature))
     }
 
+    /// Whether the office took a scope away that is held still.
+    fn leaves(&self, scope: &Scope) -> bool {
+        self.replica.with_store(|store| {
+            let own = store.trust().and_then(|trust| trust.in_force(self.replica.author()));
+            own.is_some_and(|own| !own.scopes.contains(scope))
+        })
+    }
+
     /// Ends the round where records go first.
     fn give_way(&self) -> Result<(), Ended> {
         if self.replica.saves() != self.saves || self.replica.is_exchanging() { Err(Ended::Enough) } else { Ok(()) }
@@ -414,7 +426,7 @@ impl Round<'_> {
             match state {
                 Some(state @ Told::Whole(_)) if self.is_believed(scope, hash, state) => {
                     self.report.sent_files += 1;
-                    return Ok(self.note_uploaded(key, size)?);
+                    return Ok(self.note_uploaded(key)?);
                 }
                 Some(Told::Begun(held)) if held <= size => from = held,
                 _ => return Err(self.no_answer()),
@@ -486,7 +498,7 @@ impl Round<'_> {
                         "a file that came is not what its hash says; it is fetched again only when asked for"
                     );
                     self.report.refused.push((*hash, "hash".to_owned()));
-                    self.replica.with_store(|store| store.note_file(scope, *hash, size, FileState::Refused, None))?;
+                    self.replica.with_store(|store| store.note_held(scope, *hash, FileState::Refused, None))?;
                     return Ok(());
                 }
                 Arrived::Held(_) => return Ok(()),
@@ -499,18 +511,17 @@ impl Round<'_> {
     fn arrived(&mut self, key: &FileKey, size: u64) -> Result<(), StoreError> {
         let (scope, hash) = key;
         let epoch = Some(self.epoch);
-        self.replica.with_store(|store| {
-            let bytes = store.file_bytes(scope, hash, 0, size)?;
-            let state = if inspect(&bytes).is_ok() { FileState::Whole } else { FileState::Refused };
-            store.note_file(scope, *hash, size, state, epoch)
-        })?;
+        let bytes = self.replica.with_store(|store| store.file_bytes(scope, hash, 0, size))?;
+        // Looked at while others may save.
+        let state = if inspect(&bytes).is_ok() { FileState::Whole } else { FileState::Refused };
+        self.replica.with_store(|store| store.note_held(scope, *hash, state, epoch))?;
         self.report.fetched_files += 1;
         Ok(())
     }
 
-    fn note_uploaded(&self, (scope, hash): &FileKey, size: u64) -> Result<(), StoreError> {
+    fn note_uploaded(&self, (scope, hash): &FileKey) -> Result<(), StoreError> {
         let epoch = Some(self.epoch);
-        self.replica.with_store(|store| store.note_file(scope, *hash, size, FileState::Whole, epoch))
+        self.replica.with_store(|store| store.note_held(scope, *hash, FileState::Whole, epoch))
     }
 
     fn no_answer(&self) -> Ended {

@@ -193,7 +193,7 @@ impl Files {
 
     /// The name of a file in the store: nothing but what was checked as a scope and a hash enters it.
     fn path(&self, scope: &Scope, hash: &[u8; 32]) -> ObjectPath {
-        let parts = [self.prefix.clone(), scope_word(scope), scope.code().to_owned(), hex(hash)];
+        let parts = [self.prefix.clone(), scope.kind().word().to_owned(), scope.code().to_owned(), hex(hash)];
         ObjectPath::from_iter(parts.iter().flat_map(|part| part.split('/')).filter(|part| !part.is_empty()))
     }
 
@@ -238,6 +238,16 @@ impl Files {
         self.stats.taken.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Drops what came in part of a file that was erased. Blocks.
+    fn drop_erased(&self, scope: &Scope, hash: &[u8; 32]) {
+        self.arriving.lock().unwrap_or_else(PoisonError::into_inner).drop_erased(scope, hash);
+    }
+
+    /// Drops what came in part and stood still for too long. Blocks.
+    fn drop_old(&self, now_ms: i64) {
+        self.arriving.lock().unwrap_or_else(PoisonError::into_inner).drop_old(now_ms);
+    }
+
     /// The folder in which files are kept, where it is one.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
@@ -247,10 +257,6 @@ impl Files {
     pub fn wake(&self) {
         self.erased.notify_one();
     }
-}
-
-fn scope_word(scope: &Scope) -> String {
-    scope.to_string().split(':').next().unwrap_or_default().to_owned()
 }
 
 fn hex(hash: &[u8; 32]) -> String {
@@ -296,7 +302,7 @@ pub fn check_files(folder: &Path, store: &Store) -> Result<Vec<String>, RelayErr
             continue;
         }
         let name = hex(&held.file.hash);
-        let path = folder.join(scope_word(&held.scope)).join(held.scope.code()).join(&name);
+        let path = folder.join(held.scope.kind().word()).join(held.scope.code()).join(&name);
         match std::fs::read(&path) {
             Ok(bytes) if lastmile_log::sha256(&bytes) == held.file.hash => {}
             Ok(_) => findings.push(format!("the file {name} of {} is not what its hash says", held.scope)),

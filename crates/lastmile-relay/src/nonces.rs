@@ -9,6 +9,9 @@ use lastmile_protocol::limits::AUTH_WINDOW_MS;
 /// The most requests that are remembered: of a thousand devices a second, or of forty that use up what a device may ask. Some 100 MB.
 const MOST: usize = 1 << 20;
 
+/// The most enrolments that are remembered: anybody may ask for one, under as many keys as it likes.
+const MOST_ENROLMENTS: usize = 1 << 16;
+
 /// Nonces that end within so many milliseconds of one another are forgotten together.
 const TOGETHER_MS: i64 = 10_000;
 
@@ -33,18 +36,31 @@ struct Inner {
 }
 
 /// The nonces of the time in which a signature counts.
-#[derive(Debug, Default)]
-pub(crate) struct Nonces(Mutex<Inner>);
+#[derive(Debug)]
+pub(crate) struct Nonces {
+    most: usize,
+    inner: Mutex<Inner>,
+}
 
 impl Nonces {
+    /// For one way of asking. Each has its own, so that none is closed by what comes another way.
+    pub fn of_devices() -> Self {
+        Self { most: MOST, inner: Mutex::default() }
+    }
+
+    /// For enrolments.
+    pub fn of_strangers() -> Self {
+        Self { most: MOST_ENROLMENTS, inner: Mutex::default() }
+    }
+
     /// Whether a nonce was seen, so that a copy of a request costs its author nothing.
     pub fn knows(&self, author: AuthorId, nonce: [u8; 16]) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).known.contains(&(author, nonce))
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).known.contains(&(author, nonce))
     }
 
     /// Takes note of a nonce whose signature, made for this time, was verified.
     pub fn see(&self, author: AuthorId, nonce: [u8; 16], made_ms: i64, now_ms: i64) -> Seen {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         // A signature counts for ten minutes after the time that it was made for.
         while let Some(first) = inner.ends.first_entry()
             && first.key().saturating_mul(TOGETHER_MS) < now_ms
@@ -56,7 +72,7 @@ impl Nonces {
         if inner.known.contains(&(author, nonce)) {
             return Seen::Repeated;
         }
-        if inner.known.len() >= MOST {
+        if inner.known.len() >= self.most {
             return Seen::Full;
         }
         inner.known.insert((author, nonce));
@@ -72,7 +88,7 @@ mod tests {
 
     #[test]
     fn remembers_for_as_long_as_a_signature_counts() {
-        let nonces = Nonces::default();
+        let nonces = Nonces::of_devices();
         let author = AuthorId([1; 16]);
         assert_eq!(nonces.see(author, [1; 16], 0, 0), Seen::First);
         assert_eq!(nonces.see(author, [1; 16], 0, AUTH_WINDOW_MS), Seen::Repeated);
@@ -82,6 +98,22 @@ mod tests {
         assert_eq!(nonces.see(author, [2; 16], AUTH_WINDOW_MS, 2 * AUTH_WINDOW_MS), Seen::Repeated);
         assert_eq!(nonces.see(author, [1; 16], 0, 2 * AUTH_WINDOW_MS), Seen::First, "forgotten, as it counts no more");
         assert_eq!(nonces.see(author, [2; 16], AUTH_WINDOW_MS, 2 * AUTH_WINDOW_MS + 2 * TOGETHER_MS), Seen::First);
-        assert!(nonces.0.lock().unwrap().known.len() <= 2);
+        assert!(nonces.inner.lock().unwrap().known.len() <= 2);
+    }
+
+    #[test]
+    fn strangers_fill_their_own_table() {
+        let nonces = Nonces::of_strangers();
+        let nonce = |number: u32| {
+            let mut nonce = [0; 16];
+            nonce[..4].copy_from_slice(&number.to_be_bytes());
+            nonce
+        };
+        for number in 0..1 << 16 {
+            assert_eq!(nonces.see(AuthorId([1; 16]), nonce(number), 0, 0), Seen::First);
+        }
+        assert_eq!(nonces.see(AuthorId([1; 16]), nonce(1 << 16), 0, 0), Seen::Full);
+        assert_eq!(nonces.see(AuthorId([1; 16]), nonce(7), 0, 0), Seen::Repeated);
+        assert_eq!(nonces.see(AuthorId([1; 16]), nonce(1 << 16), 0, 2 * AUTH_WINDOW_MS), Seen::First);
     }
 }

@@ -44,6 +44,9 @@ pub(crate) struct Shared {
     pub epoch: AuthorId,
     pub office: AuthorKey,
     pub nonces: Nonces,
+    /// Of requests about files, and of enrolments.
+    pub file_nonces: Nonces,
+    pub enrol_nonces: Nonces,
     /// What devices and addresses have used.
     pub rates: Arc<Rates>,
     /// The memory that large bodies take up.
@@ -87,7 +90,9 @@ impl Shared {
             deployment,
             epoch,
             office,
-            nonces: Nonces::default(),
+            nonces: Nonces::of_devices(),
+            file_nonces: Nonces::of_devices(),
+            enrol_nonces: Nonces::of_strangers(),
             rates,
             bodies: Arc::new(Bodies::new(bounds.bodies)),
             vectors: Arc::default(),

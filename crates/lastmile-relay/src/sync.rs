@@ -15,7 +15,7 @@ use crate::RelayError;
 use crate::central::Central;
 use crate::exchange::Exchange;
 use crate::meter::metered;
-use crate::nonces::Seen;
+use crate::nonces::{Nonces, Seen};
 use crate::rates::{Cost, Payer};
 use crate::server::Shared;
 
@@ -61,13 +61,11 @@ impl From<Code> for Refusal {
 
 impl From<RelayError> for Refusal {
     fn from(error: RelayError) -> Self {
-        match error {
-            RelayError::Stopping => Code::Busy.into(),
-            other => {
-                tracing::error!(error = %other, "a request could not be answered");
-                Code::Internal.into()
-            }
+        let code = error.code();
+        if code != Code::Busy {
+            tracing::error!(%error, "a request could not be answered");
         }
+        code.into()
     }
 }
 
@@ -136,6 +134,7 @@ pub(crate) async fn admit(shared: &Shared, hello: &Hello, certificates: Vec<Cert
 /// Makes sure of who sent a request: certificate, signature, clock, and that it is new; and has the device pay for it.
 pub(crate) async fn signed<'b>(
     shared: &Shared,
+    nonces: &Nonces,
     payer: &mut Payer,
     body: &'b [u8],
 ) -> Result<(SignedRequest<'b>, Hello), Refusal> {
@@ -146,19 +145,19 @@ pub(crate) async fn signed<'b>(
     if !request.verify(&certificate.public, &shared.deployment, hello.author, hello.epoch) {
         return Err(Code::BadSignature.into());
     }
-    if shared.nonces.knows(hello.author, request.auth.nonce) {
+    if nonces.knows(hello.author, request.auth.nonce) {
         return Err(Code::Repeated.into());
     }
     // Only now: nobody else is to use up the device's account.
     let cost = Cost { requests: 1, bytes: body.len() as u64, cpu: Duration::ZERO };
     shared.rates.take_of_device(device, cost, shared.now_ms()).map_err(Refusal::slower)?;
     payer.device = Some(device);
-    see_nonce(shared, hello.author, &request)?;
+    see_nonce(shared, nonces, hello.author, &request)?;
     Ok((request, hello))
 }
 
 async fn exchange(shared: &Shared, payer: &mut Payer, body: &[u8]) -> Result<Said, Refusal> {
-    let (request, hello) = signed(shared, payer, body).await?;
+    let (request, hello) = signed(shared, &shared.nonces, payer, body).await?;
     let (config, scopes) = prepare(shared, &hello).await?;
     let mut session = Session::new(config, scopes);
     let exchange = Exchange {
@@ -186,8 +185,8 @@ fn check_time(shared: &Shared, request: &SignedRequest<'_>) -> Result<(), Refusa
     request.check_clock(now_ms).map_err(|code| Refusal::with(code, now_ms))
 }
 
-fn see_nonce(shared: &Shared, author: AuthorId, request: &SignedRequest<'_>) -> Result<(), Refusal> {
-    match shared.nonces.see(author, request.auth.nonce, request.auth.time_ms, shared.now_ms()) {
+fn see_nonce(shared: &Shared, nonces: &Nonces, author: AuthorId, request: &SignedRequest<'_>) -> Result<(), Refusal> {
+    match nonces.see(author, request.auth.nonce, request.auth.time_ms, shared.now_ms()) {
         Seen::First => Ok(()),
         Seen::Repeated => Err(Code::Repeated.into()),
         Seen::Full => Err(Code::Busy.into()),
@@ -256,7 +255,7 @@ async fn prepare(shared: &Shared, hello: &Hello) -> Result<(SessionConfig, Vec<L
 async fn enrol(shared: &Shared, body: &[u8]) -> Result<Vec<u8>, Refusal> {
     let (enrol, author, request) = read_enrol_request(body, &shared.deployment)?;
     check_time(shared, &request)?;
-    see_nonce(shared, author, &request)?;
+    see_nonce(shared, &shared.enrol_nonces, author, &request)?;
     let answered = shared.writer.ask(move |central| central.enrol(&enrol)).await?;
     let chain = answered.map_err(|(code, arguments)| Refusal { arguments, ..code.into() })?;
     Ok(enrolled_response(chain).map_err(|_| Code::Internal)?)

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use lastmile_crdt::Action;
+use lastmile_crdt::{Action, Op};
 use lastmile_log::sha256;
-use lastmile_model::{AuthorId, RecordId, Scope};
+use lastmile_model::{AuthorId, RecordId, Scope, Value};
 
 use crate::StoreError;
 use crate::query::{Query, Test};
@@ -202,12 +202,12 @@ impl Store {
     pub fn add_file(&mut self, scope: &Scope, bytes: &[u8]) -> Result<[u8; 32], StoreError> {
         let (no, hash) = (self.file_scope(scope)?, sha256(bytes));
         self.transaction(Durability::Full, |store| {
-            let before = store.storage.file(no, &hash)?;
-            if before.as_ref().is_some_and(|file| matches!(file.state, FileState::Whole | FileState::Refused)) {
+            let (size, state) = (bytes.len() as u64, FileState::Whole);
+            if store.storage.file(no, &hash)?.is_some_and(|file| file.state == state && file.held == size) {
                 return Ok(());
             }
+            // What was refused once is offered anew.
             store.storage.remove_file(no, &hash)?;
-            let (size, state) = (bytes.len() as u64, FileState::Whole);
             store.storage.put_file(&StoredFile { scope: no, hash, size, held: 0, state, epoch: None })?;
             bytes.chunks(PIECE).try_for_each(|piece| store.storage.add_piece(no, &hash, piece))
         })?;
@@ -284,6 +284,71 @@ impl Store {
     ) -> Result<(), StoreError> {
         let noted = StoredFile { scope: self.file_scope(scope)?, hash, size, held: 0, state, epoch };
         self.transaction(Durability::Full, |store| store.storage.put_file(&noted))
+    }
+
+    /// Notes it of a file of which something is held; of one that was erased meanwhile nothing is known again.
+    ///
+    /// # Errors
+    /// When the scope is not held or the storage fails.
+    pub fn note_held(
+        &mut self,
+        scope: &Scope,
+        hash: [u8; 32],
+        state: FileState,
+        epoch: Option<AuthorId>,
+    ) -> Result<(), StoreError> {
+        match self.file(scope, &hash)? {
+            Some(file) if file.state != FileState::Gone => self.note_file(scope, hash, file.size, state, epoch),
+            _ => Ok(()),
+        }
+    }
+
+    /// How many files of a scope the relay of an epoch has neither taken nor refused yet: nobody else may have them.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn waiting_files(&self, scope: &Scope, epoch: Option<AuthorId>) -> Result<usize, StoreError> {
+        let Some((no, (type_no, _))) = self.index.scope_no(scope).zip(self.catalogue.get(ATTACHMENT)) else {
+            return Ok(0);
+        };
+        let mut waiting = 0;
+        for file in self.storage.files(Some(no))? {
+            let is_open = file.state == FileState::Whole && (file.epoch.is_none() || file.epoch != epoch);
+            // What was added and never saved waits for nothing.
+            if is_open && is_named(self.storage.as_ref(), type_no, no, &file.hash)? {
+                waiting += 1;
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// The records of a type whose changes are held out of sight and refer to a record: no view shows them, and they may be released.
+    ///
+    /// # Errors
+    /// When the storage fails or what it holds does not verify.
+    pub fn hidden_referring(
+        &mut self,
+        scope: &Scope,
+        type_name: &str,
+        field: &str,
+        record: RecordId,
+    ) -> Result<BTreeSet<RecordId>, StoreError> {
+        let Some((no, (type_no, _))) = self.index.scope_no(scope).zip(self.catalogue.get(type_name)) else {
+            return Ok(BTreeSet::new());
+        };
+        let odds = self.storage.odds(Some(no))?.into_iter();
+        let hidden = odds.filter(|odd| odd.record_type == type_name && odd.state != ChangeState::Erased);
+        let wanted = Value::reference(record);
+        let refers = |op: &Op| op.key == field && op.action == Action::Set(wanted.clone());
+        let mut found = BTreeSet::new();
+        for id in hidden.map(|odd| odd.record).collect::<BTreeSet<_>>() {
+            let held = self.load_record(no, type_no, id)?;
+            let mut changes = held.iter().filter_map(|held| lastmile_crdt::decode(held.body()?).ok());
+            if changes.any(|change| change.ops.iter().any(refers)) {
+                found.insert(id);
+            }
+        }
+        Ok(found)
     }
 
     /// Forgets a file and its bytes.

@@ -15,7 +15,7 @@ use crate::succession::own_authors;
 impl Replica {
     /// Holds what the own certificate names by now, and what that of the author has left which this one goes on for: a copy of a device
     /// keeps no more than the device. What is named no more is let go of for good, once nothing of this device's own work there is
-    /// unsent; until then it is only offered to the relay. Returns the scopes let go of.
+    /// unsent and, of a device that was sent elsewhere, no file waits; until then it is only offered to the relay. Returns the scopes let go of.
     pub(super) fn settle_scopes(&self, store: &mut Store) -> Result<Vec<Scope>, ClientError> {
         let Some(own) = store.trust().and_then(|trust| trust.in_force(self.author)) else { return Ok(Vec::new()) };
         let held: BTreeSet<Scope> = store.scopes().map(|(_, scope)| scope.clone()).collect();
@@ -28,14 +28,16 @@ impl Replica {
         }
         let (revoked, moved) = (planted!("revoked-work-dropped"), planted!("move-drops-unsent"));
         let careless = if named.is_empty() { revoked } else { moved };
-        let authors = own_authors(store, self.author);
+        let (authors, epoch) = (own_authors(store, self.author), store.epoch()?);
         let mut gone = Vec::new();
         for scope in held.difference(&named) {
             let mut unsent = 0u64;
             for author in &authors {
                 unsent = unsent.saturating_add(store.unsent_in(scope, *author)?.commits);
             }
-            if unsent == 0 || careless {
+            // Photos follow their records in a lane of their own. Who was revoked is given no time for them.
+            let waiting = if named.is_empty() { 0 } else { store.waiting_files(scope, epoch)? };
+            if (unsent == 0 && waiting == 0) || careless {
                 store.forget_scope(scope)?;
                 belief::forget(store, scope)?;
                 tracing::warn!(%scope, "the office took the scope away; nothing of it is left on this device");

@@ -18,8 +18,8 @@ use lastmile_store::{NamedFile, Naming};
 
 use super::arriving::Taken;
 use crate::RelayError;
-use crate::meter::metered;
-use crate::rates::Payer;
+use crate::meter::{metered, thread_time};
+use crate::rates::{Cost, Payer};
 use crate::server::Shared;
 use crate::sync::{Refusal, Said, charge, signed};
 
@@ -45,16 +45,30 @@ pub(crate) async fn answer_files(shared: &Arc<Shared>, address: Option<IpAddr>, 
 }
 
 async fn answered(shared: &Arc<Shared>, payer: &mut Payer, body: &[u8]) -> Result<Vec<u8>, Refusal> {
-    // Files wait before records do.
+    let (request, hello) = signed(shared, &shared.file_nonces, payer, body).await?;
+    // Files wait before records do. Only who is made sure of takes a place.
     let _place = shared.files.places.try_acquire().map_err(|_| Code::Busy)?;
-    let (request, hello) = signed(shared, payer, body).await?;
-    let author = hello.author;
+    let asker = Asker { author: hello.author, payer: *payer };
     let answer = match question(&request)? {
-        Question::Files(asked) => Frame::Held(states(shared, author, asked).await?),
-        Question::Piece(piece) => Frame::Held(take(shared, author, piece).await?),
-        Question::Fetch(fetch) => Frame::Piece(serve(shared, author, fetch).await?),
+        Question::Files(asked) => Frame::Held(states(shared, asker, asked).await?),
+        Question::Piece(piece) => Frame::Held(take(shared, asker, piece).await?),
+        Question::Fetch(fetch) => Frame::Piece(serve(shared, asker, fetch).await?),
     };
     response(answer).map_err(|_| Code::Internal.into())
+}
+
+/// Who asks, and on whose account.
+#[derive(Debug, Clone, Copy)]
+struct Asker {
+    author: AuthorId,
+    payer: Payer,
+}
+
+impl Asker {
+    /// Puts what another thread spent on it on the account.
+    fn pay(self, shared: &Shared, cpu: Duration) {
+        shared.rates.charge(self.payer, Cost { requests: 0, bytes: 0, cpu }, shared.now_ms());
+    }
 }
 
 /// What is known of one file that somebody asks about.
@@ -70,17 +84,18 @@ struct Found {
 /// told from the other.
 async fn look_up(
     shared: &Shared,
-    author: AuthorId,
+    asker: Asker,
     scope: &Scope,
     hashes: Vec<[u8; 32]>,
-) -> Result<Vec<Option<Found>>, RelayError> {
+) -> Result<Vec<Option<Found>>, Refusal> {
     for look in 1.. {
         let (scope, hashes) = (scope.clone(), hashes.clone());
         let looked = shared.writer.ask(move |central| {
-            let nothing = || hashes.iter().map(|_| None).collect::<Vec<_>>();
-            let Some(access) = central.access_now(author, &scope)? else { return Ok((nothing(), false)) };
+            let began = thread_time();
+            let nothing = || (hashes.iter().map(|_| None).collect::<Vec<_>>(), false, Duration::ZERO);
+            let Some(access) = central.access_now(asker.author, &scope)? else { return Ok(nothing()) };
             let no = central.store.scopes().find(|(_, held)| **held == scope).map(|(no, _)| no);
-            let Some(no) = no else { return Ok((nothing(), false)) };
+            let Some(no) = no else { return Ok(nothing()) };
             let mut found = Vec::with_capacity(hashes.len());
             for hash in &hashes {
                 let named = central.reader.named_files(Some(no), Some(hash))?;
@@ -89,11 +104,16 @@ async fn look_up(
                 found.push((!named.is_empty()).then_some(Found { access, named, kept }));
             }
             let behind = central.store.logs_behind().iter().any(|log| log.scope == scope);
-            Ok((found, behind))
+            Ok((found, behind, thread_time().saturating_sub(began)))
         });
-        let (found, behind) = looked.await?;
-        if look >= LOOKS || !behind || found.iter().all(Option::is_some) {
+        let (found, behind, spent) = looked.await?;
+        asker.pay(shared, spent);
+        if !behind || found.iter().all(Option::is_some) {
             return Ok(found);
+        }
+        // Whoever hears that a file is unknown may let go of it, so it is said only when it is sure.
+        if look >= LOOKS {
+            return Err(Code::Busy.into());
         }
         // What a record names is found once the views show it, a moment after it came.
         tokio::time::sleep(LOOK_AGAIN).await;
@@ -101,19 +121,25 @@ async fn look_up(
     Ok(Vec::new())
 }
 
-async fn states(shared: &Shared, author: AuthorId, asked: FilesFrame) -> Result<HeldFrame, Refusal> {
+async fn states(shared: &Shared, asker: Asker, asked: FilesFrame) -> Result<HeldFrame, Refusal> {
     let FilesFrame { scope, hashes } = asked;
-    let found = look_up(shared, author, &scope, hashes.clone()).await?;
-    let files = hashes.into_iter().zip(found).map(|(hash, found)| {
+    let found = look_up(shared, asker, &scope, hashes.clone()).await?;
+    let held = {
+        let (files, scope, hashes) = (Arc::clone(&shared.files), scope.clone(), hashes.clone());
+        // Whoever writes a piece holds the lock until it is flushed.
+        tokio::task::spawn_blocking(move || {
+            let arriving = files.arriving.lock().unwrap_or_else(PoisonError::into_inner);
+            hashes.iter().map(|hash| arriving.held(asker.author, &scope, hash)).collect::<Vec<_>>()
+        })
+    };
+    let held = held.await.map_err(|_| Code::Internal)?;
+    let files = hashes.into_iter().zip(found).zip(held).map(|((hash, found), held)| {
         let state = match found {
             None => FileState::Unknown,
             Some(Found { kept: Some(_), .. }) => {
                 FileState::Whole(sign_file(&shared.office, &shared.deployment, &scope, &hash))
             }
-            Some(_) => {
-                let arriving = shared.files.arriving.lock().unwrap_or_else(PoisonError::into_inner);
-                FileState::Begun(arriving.held(author, &scope, &hash))
-            }
+            Some(_) => FileState::Begun(held),
         };
         HeldFile { hash, state }
     });
@@ -126,9 +152,10 @@ fn refused(why: &str) -> Refusal {
 }
 
 /// Takes bytes of a file that a record names, and keeps the file once it is whole.
-async fn take(shared: &Arc<Shared>, author: AuthorId, piece: PieceFrame) -> Result<HeldFrame, Refusal> {
+async fn take(shared: &Arc<Shared>, asker: Asker, piece: PieceFrame) -> Result<HeldFrame, Refusal> {
+    let author = asker.author;
     let PieceFrame { scope, hash, size, offset, bytes } = piece;
-    let found = look_up(shared, author, &scope, vec![hash]).await?.pop().flatten().ok_or(Code::NotFound)?;
+    let found = look_up(shared, asker, &scope, vec![hash]).await?.pop().flatten().ok_or(Code::NotFound)?;
     let answer = |state| HeldFrame { scope: scope.clone(), files: vec![HeldFile { hash, state }] };
     let whole = || answer(FileState::Whole(sign_file(&shared.office, &shared.deployment, &scope, &hash)));
     if found.kept.is_some() {
@@ -158,11 +185,11 @@ async fn take(shared: &Arc<Shared>, author: AuthorId, piece: PieceFrame) -> Resu
         Taken::Full => return Err(Code::Busy.into()),
         Taken::All(bytes) => bytes,
     };
-    let kept = keep(shared, &scope, hash, bytes, &meant).await;
+    let kept = keep(shared, asker, (&scope, hash), bytes, &meant).await;
     let dropped = {
         let (files, scope) = (Arc::clone(&shared.files), scope.clone());
         // Where there was no room what came stays, so that only the end is brought again.
-        let stays = kept.as_ref().is_err_and(|refusal| refusal.code != Code::FileRefused);
+        let stays = kept.as_ref().is_err_and(|error| !matches!(error.code, Code::FileRefused | Code::NotFound));
         tokio::task::spawn_blocking(move || {
             if !stays {
                 files.arriving.lock().unwrap_or_else(PoisonError::into_inner).drop_file(author, &scope, &hash);
@@ -177,8 +204,8 @@ async fn take(shared: &Arc<Shared>, author: AuthorId, piece: PieceFrame) -> Resu
 /// Keeps a file that is what its hash, its record and the rules say.
 async fn keep(
     shared: &Arc<Shared>,
-    scope: &Scope,
-    hash: [u8; 32],
+    asker: Asker,
+    (scope, hash): (&Scope, [u8; 32]),
     bytes: Vec<u8>,
     meant: &[NamedFile],
 ) -> Result<(), Refusal> {
@@ -187,15 +214,30 @@ async fn keep(
         let meant: Vec<(Naming, Option<Form>)> =
             meant.iter().map(|named| (named.naming, Form::of_code(&named.form))).collect();
         // Hashing and looking take a moment, which connections should not wait for.
-        tokio::task::spawn_blocking(move || look_at(&hash, &bytes, &meant).map(|()| bytes))
+        tokio::task::spawn_blocking(move || {
+            let began = thread_time();
+            let looked = look_at(&hash, &bytes, &meant).map(|()| bytes);
+            (looked, thread_time().saturating_sub(began))
+        })
     };
-    let bytes = looked.await.map_err(|_| Code::Internal)?.map_err(refused)?;
+    let (looked, spent) = looked.await.map_err(|_| Code::Internal)?;
+    asker.pay(shared, spent);
+    let bytes = looked.map_err(refused)?;
     let _moving = shared.files.moving.lock().await;
     shared.files.put(scope, &hash, Bytes::from(bytes)).await.map_err(|error| cannot_store(&error))?;
     let noted = scope.clone();
-    let note =
-        shared.writer.ask(move |central| Ok(central.store.note_file(&noted, hash, size, Kept::Elsewhere, None)?));
-    note.await?;
+    let note = shared.writer.ask(move |central| {
+        // Its record may have been erased since it was looked up; then the file goes as well.
+        let no = central.store.hold_scope(&noted)?;
+        let is_named = !central.reader.named_files(Some(no), Some(&hash))?.is_empty();
+        let state = if is_named { Kept::Elsewhere } else { Kept::Gone };
+        central.store.note_file(&noted, hash, size, state, None)?;
+        Ok(is_named)
+    });
+    if !note.await? {
+        shared.files.erased.notify_one();
+        return Err(Code::NotFound.into());
+    }
     shared.files.stats.kept.fetch_add(1, Ordering::Relaxed);
     Ok(())
 }
@@ -220,9 +262,9 @@ fn look_at(hash: &[u8; 32], bytes: &[u8], meant: &[(Naming, Option<Form>)]) -> R
 }
 
 /// Serves bytes of a file to who may read its scope.
-async fn serve(shared: &Shared, author: AuthorId, fetch: FetchFrame) -> Result<PieceFrame, Refusal> {
+async fn serve(shared: &Shared, asker: Asker, fetch: FetchFrame) -> Result<PieceFrame, Refusal> {
     let FetchFrame { scope, hash, offset, limit } = fetch;
-    let found = look_up(shared, author, &scope, vec![hash]).await?.pop().flatten();
+    let found = look_up(shared, asker, &scope, vec![hash]).await?.pop().flatten();
     let kept = found.filter(|found| found.access == Access::Full).and_then(|found| found.kept);
     let size = kept.ok_or(Code::NotFound)?;
     let end = offset.saturating_add(limit.min(MAX_PIECE as u64)).min(size);
@@ -230,9 +272,8 @@ async fn serve(shared: &Shared, author: AuthorId, fetch: FetchFrame) -> Result<P
         return Ok(PieceFrame { scope, hash, size, offset: size, bytes: Vec::new() });
     }
     let Some(bytes) = shared.files.part(&scope, &hash, offset, end).await? else {
-        tracing::error!(%scope, hash = super::hex(&hash), "a file that was kept is gone; whoever has it brings it again");
-        let gone = scope.clone();
-        shared.writer.ask(move |central| Ok(central.store.forget_file(&gone, &hash)?)).await?;
+        // Perhaps the disk is not there, or the bucket is another: what is known stays known, and is served when it is back.
+        tracing::error!(%scope, hash = super::hex(&hash), "a file that was kept is not there; put it back from a backup");
         return Err(Code::NotFound.into());
     };
     shared.files.stats.served.fetch_add(bytes.len() as u64, Ordering::Relaxed);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use lastmile_log::sha256;
 use lastmile_model::{AuthorId, ChangeHash, Scope};
@@ -50,7 +51,11 @@ pub(super) enum Taken {
 }
 
 fn key_of(author: AuthorId, scope: &Scope, hash: &[u8; 32]) -> Key {
-    (author, ChangeHash(sha256(&[scope.to_string().as_bytes(), &[0], hash].concat())))
+    (author, file_of(scope, hash))
+}
+
+fn file_of(scope: &Scope, hash: &[u8; 32]) -> ChangeHash {
+    ChangeHash(sha256(&[scope.to_string().as_bytes(), &[0], hash].concat()))
 }
 
 fn name_of((author, file): &Key) -> String {
@@ -77,9 +82,10 @@ impl Arriving {
         for entry in fs::read_dir(folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             if let Some(key) = entry.file_name().to_str().and_then(key_named) {
-                let held = entry.metadata().map_err(failed)?.len();
-                // When it was last touched is not known for sure, so it gets its time anew.
-                begun.insert(key, Begun { held, touched_ms: now_ms });
+                let metadata = entry.metadata().map_err(failed)?;
+                let since_1970 = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+                let touched_ms = since_1970.and_then(|at| i64::try_from(at.as_millis()).ok()).unwrap_or(now_ms);
+                begun.insert(key, Begun { held: metadata.len(), touched_ms: touched_ms.min(now_ms) });
             }
         }
         Ok(Self { folder: Some(folder.to_owned()), begun })
@@ -132,8 +138,6 @@ impl Arriving {
     /// Makes room for one more; `false` when there is none.
     fn make_room(&mut self, author: AuthorId, now_ms: i64) -> bool {
         let age = |begun: &Begun| now_ms.saturating_sub(begun.touched_ms);
-        let old: Vec<Key> = self.begun.iter().filter(|(_, begun)| age(begun) > KEPT_MS).map(|(key, _)| *key).collect();
-        old.iter().for_each(|key| self.forget(key));
         let oldest = |own: bool| {
             let of = self.begun.iter().filter(|((by, _), _)| !own || *by == author);
             let count = of.clone().count();
@@ -153,6 +157,20 @@ impl Arriving {
                 still.is_some()
             }
         }
+    }
+
+    /// Drops those of which nothing came for a week. Blocks.
+    pub fn drop_old(&mut self, now_ms: i64) {
+        let is_old = |begun: &Begun| now_ms.saturating_sub(begun.touched_ms) > KEPT_MS;
+        let old: Vec<Key> = self.begun.iter().filter(|(_, begun)| is_old(begun)).map(|(key, _)| *key).collect();
+        old.iter().for_each(|key| self.forget(key));
+    }
+
+    /// Drops what came of a file from anybody: it was erased. Blocks.
+    pub fn drop_erased(&mut self, scope: &Scope, hash: &[u8; 32]) {
+        let erased = file_of(scope, hash);
+        let of_file: Vec<Key> = self.begun.keys().filter(|(_, file)| *file == erased).copied().collect();
+        of_file.iter().for_each(|key| self.forget(key));
     }
 
     fn forget(&mut self, key: &Key) {
@@ -216,6 +234,30 @@ mod tests {
         assert_eq!(all, Taken::All(b"abcdef".to_vec()));
         arriving.drop_file(ONE, &scope(), &[7; 32]);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_was_erased_or_stood_still_for_a_week_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut arriving = Arriving::open(folder.path(), 0).unwrap();
+        let names = || fs::read_dir(folder.path()).unwrap().count();
+        for by in 1..=3 {
+            arriving.take(AuthorId([by; 16]), &scope(), &[7; 32], (0, 9), b"begun", 0).unwrap();
+        }
+        arriving.take(ONE, &scope(), &[8; 32], (0, 9), b"begun", 0).unwrap();
+        arriving.drop_erased(&scope(), &[7; 32]);
+        assert_eq!((names(), arriving.held(ONE, &scope(), &[8; 32])), (1, 5));
+        arriving.drop_old(KEPT_MS);
+        assert_eq!(names(), 1);
+        arriving.drop_old(KEPT_MS + 1);
+        assert_eq!(names(), 0);
+        // A start does not give it its time anew.
+        arriving.take(ONE, &scope(), &[8; 32], (0, 9), b"begun", 0).unwrap();
+        let modified = fs::metadata(folder.path().join(name_of(&key_of(ONE, &scope(), &[8; 32])))).unwrap().modified();
+        let made_ms = i64::try_from(modified.unwrap().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+        let mut arriving = Arriving::open(folder.path(), made_ms + 2 * KEPT_MS).unwrap();
+        arriving.drop_old(made_ms + 2 * KEPT_MS);
+        assert_eq!(names(), 0);
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub(crate) async fn keep_removing(shared: Arc<Shared>, mut stopped: watch::Recei
             Err(RelayError::Stopping) => return,
             Err(error) => tracing::error!(%error, "files of erased records cannot be removed yet"),
         }
+        let (files, now_ms) = (Arc::clone(&shared.files), shared.now_ms());
+        // What panicked in there is tried again in a minute.
+        let _ = tokio::task::spawn_blocking(move || files.drop_old(now_ms)).await;
         tokio::select! {
             () = shared.files.erased.notified() => {}
             () = tokio::time::sleep(AGAIN) => {}
@@ -33,8 +36,10 @@ pub(crate) async fn keep_removing(shared: Arc<Shared>, mut stopped: watch::Recei
 
 /// Removes what was erased from a folder while no relay serves it. From a bucket it is removed once one does.
 pub(crate) fn remove_gone_here(central: &mut Central) -> Result<(), RelayError> {
-    let Some(folder) = central.files.folder().map(ToOwned::to_owned) else { return Ok(()) };
+    let folder = central.files.folder().map(ToOwned::to_owned);
     for (scope, hash) in central.store.gone_files()? {
+        central.files.drop_erased(&scope, &hash);
+        let Some(folder) = &folder else { continue };
         let path = folder.join(central.files.path(&scope, &hash).as_ref());
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(RelayError::file(path, error)),
@@ -56,6 +61,10 @@ pub(crate) async fn remove_gone(shared: &Shared) -> Result<usize, RelayError> {
         if still.await?.is_none_or(|file| file.state != FileState::Gone) {
             continue;
         }
+        let (files, erased) = (Arc::clone(&shared.files), scope.clone());
+        tokio::task::spawn_blocking(move || files.drop_erased(&erased, &hash))
+            .await
+            .map_err(|_| RelayError::Stopping)?;
         shared.files.remove(&scope, &hash).await?;
         shared.writer.ask(move |central| Ok(central.store.forget_file(&scope, &hash)?)).await?;
     }

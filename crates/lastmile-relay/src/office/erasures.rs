@@ -46,9 +46,12 @@ impl Central {
                 self.check_ins_of(RecordId(id))?.into_iter().map(|(scope, of)| (scope, "check_in".to_owned(), of)),
             );
         }
-        for of in parts.iter().map(|(_, _, record)| *record).collect::<BTreeSet<_>>() {
+        for (scope, _, of) in parts.clone() {
             let attached = self.attachments_of(of)?.into_iter();
             parts.extend(attached.map(|(scope, record)| (scope, "attachment".to_owned(), record)));
+            // What is out of sight may be released.
+            let hidden = self.store.hidden_referring(&scope, "attachment", "record", of)?.into_iter();
+            parts.extend(hidden.map(|record| (scope.clone(), "attachment".to_owned(), record)));
         }
         if parts.is_empty() {
             return Err(OfficeError::NotFound { what: record_type, id }.into());

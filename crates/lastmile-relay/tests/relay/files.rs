@@ -350,10 +350,12 @@ async fn a_relay_that_stops_between_pieces_goes_on_from_there_and_one_without_ro
     std::fs::remove_file(&blocked).unwrap();
     assert!(matches!(state(&ask(&one, piece(&scope, &photo, 150_000, 150_000)).await), FileState::Whole(_)));
     assert_eq!(download(&one, hash).await, photo);
-    // A file that is gone from the store is found out, and whoever has it brings it again.
-    std::fs::remove_file(named(folder.path(), &photo)).unwrap();
+    // A file that is not there, for its disk is not, is served again when it is.
+    let (kept, aside) = (named(folder.path(), &photo), folder.path().join("aside"));
+    std::fs::rename(&kept, &aside).unwrap();
     assert_eq!(refusal(&ask(&one, fetch(&scope, hash, 0)).await).0, Code::NotFound);
-    assert_eq!(state(&ask(&one, files(&scope, hash)).await), FileState::Begun(0));
+    std::fs::rename(&aside, &kept).unwrap();
+    assert_eq!(download(&one, hash).await, photo);
     relay.stop().await.unwrap();
 }
 
@@ -373,6 +375,40 @@ async fn any_store_will_do() {
     relay.office().run(erase).await.unwrap();
     assert_eq!(refusal(&ask(&one, fetch(&one.scope, sha256(&photo), 0)).await).0, Code::NotFound);
     relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_overtakes_an_upload() {
+    use futures_util::TryStreamExt as _;
+    use object_store::ObjectStore;
+    use object_store::memory::InMemory;
+    use object_store::throttle::{ThrottleConfig, ThrottledStore};
+
+    let slow = ThrottleConfig { wait_put_per_call: std::time::Duration::from_secs(2), ..ThrottleConfig::default() };
+    let store = Arc::new(ThrottledStore::new(InMemory::new(), slow));
+    let files: Arc<dyn ObjectStore> = Arc::<ThrottledStore<InMemory>>::clone(&store);
+    let (folder, relay) = with(RelayOptions { files: Some(FilePlace::Given(files)), ..options() }).await;
+    let (photo, begun) = (picture((40, 30), 150_000), picture((40, 30), 150_000));
+    let (one, _, of) = attached(enrolled(&relay, COMMUNITY).await, &photo, "jpeg").await;
+    let (one, _, other) = attached(one, &begun, "jpeg").await;
+    ask(&one, piece(&one.scope, &begun, 0, 100_000)).await;
+    let erase = |id: RecordId| OfficeCommand::Erase {
+        record_type: Some("activity".to_owned()),
+        id: id.0,
+        reason: "本人要求".to_owned(),
+    };
+    let (brought, erased) = tokio::join!(upload(&one, &photo), async {
+        // The last piece is there by then, and is being put away.
+        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+        relay.office().run(erase(of)).await
+    });
+    assert!(erased.is_ok());
+    assert_eq!(refusal(&brought).0, Code::NotFound);
+    relay.office().run(erase(other)).await.unwrap();
+    // What came in part goes as well.
+    assert_eq!(std::fs::read_dir(folder.path().join("arriving")).unwrap().count(), 0);
+    relay.stop().await.unwrap();
+    assert_eq!(store.list(None).try_collect::<Vec<_>>().await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
