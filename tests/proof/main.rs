@@ -4,6 +4,7 @@
 mod device;
 mod disk;
 mod failing;
+mod files;
 mod limits;
 mod live;
 mod path;

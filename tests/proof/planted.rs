@@ -25,11 +25,14 @@ const RIGHTS: &str = "rights::a_fault_is_noticed";
 /// The tests of what the relay takes of whom.
 const LIMITS: &str = "limits::a_fault_is_noticed";
 
+/// The tests of the lane for files.
+const FILES: &str = "files::a_fault_is_noticed";
+
 /// The test that keeps devices connected.
 const LIVE: &str = "live::until_it_fails";
 
 /// Every fault, what it is, the test that must notice it, and a word of how.
-const FAULTS: [(&str, &str, &str, &str); 52] = [
+const FAULTS: [(&str, &str, &str, &str); 54] = [
     ("newest-clock-wins", "the value with the latest clock shows", SIMULATOR, "P6"),
     ("lost-loser", "a conflict's losing value is not listed", SIMULATOR, "P6"),
     ("remove-wins", "a removal takes concurrent additions with it", SIMULATOR, "P6"),
@@ -73,6 +76,8 @@ const FAULTS: [(&str, &str, &str, &str); 52] = [
     ("move-drops-unsent", "a device that moves throws away what it has not sent", CITIES, "P3"),
     ("restore-forgets-register", "a relay put back does not read its register", CITIES, "no longer in force"),
     ("release-does-nothing", "what the office releases stays hidden", CITIES, "P9"),
+    ("any-file", "a relay keeps whatever bytes come for a file", FILES, "other bytes"),
+    ("files-stay", "the files of an erased record stay", FILES, "the photo of an erased"),
     ("push-to-nobody", "what becomes durable wakes no connection", LIVE, "P8"),
     ("live-checked-once", "what a connected device may do is not asked again", LIVE, "P12"),
     ("no-rate-limit", "a device and an address may ask without end", LIMITS, "asked on and on"),

@@ -18,17 +18,17 @@ use lastmile_relay::{InviteOrder, OfficeCommand, Relay, RelayFolder, RelayOption
 use lastmile_web::Limits;
 
 /// A relay and the folders of devices.
-struct Field {
-    folder: tempfile::TempDir,
-    relay: RunningRelay,
+pub struct Field {
+    pub folder: tempfile::TempDir,
+    pub relay: RunningRelay,
 }
 
-fn scope() -> Scope {
+pub fn scope() -> Scope {
     Scope::community("430103005010").unwrap()
 }
 
 impl Field {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         Self::with(&RelayOptions::default()).await
     }
 
@@ -39,13 +39,13 @@ impl Field {
         Self { folder, relay }
     }
 
-    async fn invite(&self, change: impl FnOnce(&mut InviteOrder)) -> Invite {
+    pub async fn invite(&self, change: impl FnOnce(&mut InviteOrder)) -> Invite {
         let mut order = InviteOrder::new(vec![scope()], self.relay.url());
         change(&mut order);
         self.relay.invite(order).await.unwrap()
     }
 
-    async fn enrol(&self, name: &str) -> Replica {
+    pub async fn enrol(&self, name: &str) -> Replica {
         self.enrol_with(name, &self.invite(|_| {}).await).await
     }
 
@@ -53,7 +53,7 @@ impl Field {
         Replica::enrol(&self.folder.path().join(name), invite, name, ReplicaOptions::default()).await.unwrap()
     }
 
-    async fn office(&self, command: OfficeCommand) {
+    pub async fn office(&self, command: OfficeCommand) {
         self.relay.office().run(command).await.unwrap();
     }
 
@@ -68,7 +68,7 @@ impl Field {
     }
 }
 
-fn add(replica: &Replica, record_type: &str, fields: &[(&str, Value)]) -> RecordId {
+pub fn add(replica: &Replica, record_type: &str, fields: &[(&str, Value)]) -> RecordId {
     let values = fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let mut draft = replica.draft(None);
     let id = draft.create(record_type, Entry { values, ..Entry::default() }).unwrap();
@@ -192,7 +192,7 @@ async fn erasures_arrive(field: &Field) -> Result<(), String> {
 }
 
 /// Posts a body and returns what is answered.
-fn post(address: SocketAddr, path: &str, body: &[u8]) -> Vec<u8> {
+pub fn post(address: SocketAddr, path: &str, body: &[u8]) -> Vec<u8> {
     let mut tcp = TcpStream::connect(address).unwrap();
     let head = format!("POST {path} HTTP/1.0\r\nhost: relay\r\ncontent-length: {}\r\n\r\n", body.len());
     tcp.write_all(&[head.as_bytes(), body].concat()).unwrap();
