@@ -16,3 +16,7 @@ mod simulator;
 #[path = "../../crates/lastmile-store/tests/support/mod.rs"]
 #[expect(dead_code, reason = "the proofs need less of it than the laws")]
 mod support;
+
+/// The one that the program runs with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -328,14 +328,14 @@ async fn old_work_ends() -> Result<(), String> {
 
 async fn checks() -> Result<(), String> {
     successors_agree()?;
-    the_unjudged_waits().await?;
-    old_work_ends().await?;
     let field = Field::new().await;
     communities_are_apart(&field).await?;
     roles_are_read(&field).await?;
     time_ends(&field).await?;
     erasures_arrive(&field).await?;
-    revocation_holds(&field).await
+    revocation_holds(&field).await?;
+    the_unjudged_waits().await?;
+    old_work_ends().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::device::{Backup, Device};
 use super::machine::Machine;
-use super::path::kind_of;
+use super::path::{Weather, kind_of};
 use super::raw::{Raw, bend, encoded, first, forge, inject};
 use super::template::{BEGIN_MS, Image};
 use super::world::{Check, World, any_skew, community};
@@ -32,20 +32,20 @@ impl World {
             self.trouble_ahead(device, rng);
         }
         match rng.random_range(0..100) {
-            0..36 => self.save(device, rng)?,
-            36..62 => self.sync(device)?,
-            62..68 => self.meet(device, rng)?,
-            68..74 => self.file(device, rng)?,
-            74..78 => self.verdict(rng)?,
-            78..80 => self.erase(rng)?,
-            80..83 => self.another_version(device, rng)?,
-            83..85 => self.reopen(device)?,
-            85..87 => self.kill(device, rng)?,
-            87..89 => self.back_up(device, rng)?,
-            89..92 => self.put_back(device, rng)?,
-            92..94 => self.copy(device, rng)?,
-            94 => self.skew(device, rng),
-            95..97 => self.back_up_relay(rng)?,
+            0..35 => self.save(device, rng)?,
+            35..60 => self.sync(device)?,
+            60..66 => self.meet(device, rng)?,
+            66..71 => self.file(device, rng)?,
+            71..75 => self.verdict(rng)?,
+            75..77 => self.erase(rng)?,
+            77..80 => self.another_version(device, rng)?,
+            80..82 => self.reopen(device)?,
+            82..84 => self.kill(device, rng)?,
+            84..86 => self.back_up(device, rng)?,
+            86..89 => self.put_back(device, rng)?,
+            89..91 => self.copy(device, rng)?,
+            91..93 => self.skew(device, rng),
+            93..96 => self.back_up_relay(rng)?,
             _ => self.put_back_relay(rng)?,
         }
         self.pause(rng)
@@ -491,7 +491,20 @@ impl World {
         self.hub.open().map_err(|error| format!("the relay does not open: {error:?}"))?;
         self.hear_relay()?;
         self.after_loss()?;
-        self.check_relay()
+        self.check_relay()?;
+        if self.city.is_none() && rng.random_bool(0.5) { self.rush() } else { Ok(()) }
+    }
+
+    /// Everybody comes to a relay that has just come back, and much does not get through.
+    fn rush(&mut self) -> Check {
+        let calm = self.weather;
+        self.weather = Weather { lost: 0.2, cut: 0.2, ..calm };
+        for device in 0..self.devices.len() {
+            self.sync(device)?;
+        }
+        self.advance(5_000)?;
+        self.weather = calm;
+        Ok(())
     }
 
     /// Notes that a device said a commit is saved.
