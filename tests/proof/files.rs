@@ -67,8 +67,33 @@ async fn files_go_with_their_record(field: &Field) -> Result<(), String> {
     Ok(())
 }
 
+/// A photo as a phone writes it: after its first marker stands where it was taken.
+fn from_a_phone() -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let plain = image::RgbImage::from_pixel(64, 48, image::Rgb([9, 9, 9]));
+    plain.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
+    let plain = bytes.into_inner();
+    let place = b"http://ns.adobe.com/xap/1.0/\0<x exif:GPSLatitude='28,11N'/>";
+    let length = u16::try_from(place.len() + 2).unwrap().to_be_bytes();
+    [&plain[..2], &[0xff, 0xe1], &length, place, &plain[2..]].concat()
+}
+
+/// Where a photo was taken stays with whoever took it.
+async fn places_are_taken_out(field: &Field) -> Result<(), String> {
+    let device = field.enrol("phone").await;
+    let fields = [("title", "清洁日"), ("category", "environment"), ("date", "2026-03-01"), ("kind", "service")];
+    let id = add(&device, "activity", &fields.map(|(name, value)| (name, Value::from(value))));
+    let attached = device.attach(None, ("activity", id), "合影", &from_a_phone()).unwrap();
+    let kept = device.file(&attached.hash).unwrap().unwrap();
+    if kept.windows(3).any(|window| window == b"GPS") {
+        return Err("a photo says where it was taken".to_owned());
+    }
+    Ok(())
+}
+
 async fn checks() -> Result<(), String> {
     let field = Field::new().await;
+    places_are_taken_out(&field).await?;
     files_are_what_their_hash_says(&field).await?;
     files_go_with_their_record(&field).await
 }

@@ -32,7 +32,7 @@ const FILES: &str = "files::a_fault_is_noticed";
 const LIVE: &str = "live::until_it_fails";
 
 /// Every fault, what it is, the test that must notice it, and a word of how.
-const FAULTS: [(&str, &str, &str, &str); 54] = [
+const FAULTS: [(&str, &str, &str, &str); 60] = [
     ("newest-clock-wins", "the value with the latest clock shows", SIMULATOR, "P6"),
     ("lost-loser", "a conflict's losing value is not listed", SIMULATOR, "P6"),
     ("remove-wins", "a removal takes concurrent additions with it", SIMULATOR, "P6"),
@@ -50,6 +50,7 @@ const FAULTS: [(&str, &str, &str, &str); 54] = [
     ("deaf-to-the-past", "a record is read from what arrived last alone", SIMULATOR, "of 3 records"),
     ("hashed-order", "a digest follows the order of a hash map", SIMULATOR, "P8"),
     ("vector-off-by-one", "one commit too few is sent", SIMULATOR, "P8"),
+    ("newer-unlisted", "what a newer version wrote is not listed", SIMULATOR, "P3"),
     ("late-views", "what was received shows later", SIMULATOR, "P7"),
     ("unread-mark", "a folder put back is not noticed", SIMULATOR, "P9"),
     ("unwatched-log", "somebody else's use of the own author is not noticed", SIMULATOR, "P9"),
@@ -59,6 +60,8 @@ const FAULTS: [(&str, &str, &str, &str); 54] = [
     ("roles-unread", "every role may do everything", RIGHTS, "a worker verified"),
     ("no-permission", "nothing that arrives is held against permissions", RIGHTS, "work of an ended device shows"),
     ("any-scope", "every certified device takes part in every scope", RIGHTS, "another community"),
+    ("anybody-signs", "the signature of a request is not verified", RIGHTS, "another key signed"),
+    ("replays-served", "a request is served as often as it is sent", RIGHTS, "served twice"),
     ("serves-anybody", "whoever is known is served", RIGHTS, "the relay served"),
     ("meets-anybody", "a colleague serves whoever is known", RIGHTS, "a colleague served"),
     ("keeps-what-is-taken", "a device keeps what the office took away", RIGHTS, "kept what it held"),
@@ -67,6 +70,8 @@ const FAULTS: [(&str, &str, &str, &str); 54] = [
     ("late-for-ever", "what was taken away counts for work of before for ever", RIGHTS, "a former place"),
     ("served-unjudged", "what could not be judged is served", RIGHTS, "unjudged work was served"),
     ("order-unread", "a device does not carry out erasure orders", RIGHTS, "an erased name stays"),
+    ("versions-go-on", "the work of a stopped version is taken like any", RIGHTS, "a stopped version counts"),
+    ("chain-unread", "lines of the audit log are not held against each other", RIGHTS, "nobody sees it"),
     ("serves-anybody", "whoever is known is served", CITIES, "P12: the relay serves"),
     ("keeps-what-is-taken", "a device keeps what the office took away", CITIES, "is to hold"),
     ("order-unread", "a device does not carry out erasure orders", CITIES, "shows other rows"),
@@ -76,6 +81,7 @@ const FAULTS: [(&str, &str, &str, &str); 54] = [
     ("move-drops-unsent", "a device that moves throws away what it has not sent", CITIES, "P3"),
     ("restore-forgets-register", "a relay put back does not read its register", CITIES, "no longer in force"),
     ("release-does-nothing", "what the office releases stays hidden", CITIES, "P9"),
+    ("place-stays", "a device keeps a photo as it was taken", FILES, "where it was taken"),
     ("any-file", "a relay keeps whatever bytes come for a file", FILES, "other bytes"),
     ("files-stay", "the files of an erased record stay", FILES, "the photo of an erased"),
     ("push-to-nobody", "what becomes durable wakes no connection", LIVE, "P8"),

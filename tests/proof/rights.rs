@@ -1,5 +1,6 @@
 //! Who may write and read what: the checks that planted faults must turn red.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -14,7 +15,9 @@ use lastmile_protocol::enrol::enrol_request;
 use lastmile_protocol::frame::{End, FrameReader, Hello, HelloScope, OwnHead, VectorFrame};
 use lastmile_protocol::request::sign_body;
 use lastmile_protocol::{Frame, Role, limits};
-use lastmile_relay::{InviteOrder, OfficeCommand, Relay, RelayFolder, RelayOptions, RunningRelay};
+use lastmile_relay::{
+    InviteOrder, OfficeAnswer, OfficeCommand, Relay, RelayError, RelayFolder, RelayOptions, RunningRelay, read_audit,
+};
 use lastmile_web::Limits;
 
 /// A relay and the folders of devices.
@@ -202,20 +205,14 @@ pub fn post(address: SocketAddr, path: &str, body: &[u8]) -> Vec<u8> {
     answer.split_off(at + 4)
 }
 
-/// A device of one community hears nothing of another, whatever its program asks for.
-async fn communities_are_apart(field: &Field) -> Result<(), String> {
-    let other = field.enrol("native").await;
-    add_activity(&other);
-    other.sync().await.unwrap();
-    let invite = field.invite(|order| order.scopes = vec![Scope::community("430104008008").unwrap()]).await;
-    let (key, now_ms, address) = (AuthorKey::from_seed(&[77; 32]), SystemClock.now_ms(), field.relay.addr());
-    let body = enrol_request(&key, &invite.deployment, invite.token, "平板", now_ms, [1; 16]).unwrap();
+/// What a device asks of the community, signed by a key that should be its own.
+fn ask(key: &AuthorKey, signer: &AuthorKey, deployment: &Deployment, nonce: u8) -> Vec<u8> {
     let named = HelloScope { scope: scope(), digest: [7; 32], own: OwnHead::default() };
     let hello = Hello {
         min_version: 1,
         max_version: 1,
-        deployment: invite.deployment.id,
-        author: key.author(&invite.deployment),
+        deployment: deployment.id,
+        author: key.author(deployment),
         epoch: None,
         app: "test".to_owned(),
         credit: 1 << 20,
@@ -227,20 +224,54 @@ async fn communities_are_apart(field: &Field) -> Result<(), String> {
     let nothing = VectorFrame { scope: scope(), vector: Vector::default(), pending: Vec::new() };
     let frames =
         [Frame::Hello(hello), Frame::Vector(nothing), Frame::End(End { equal: false, more: false, handled: 0 })];
-    let mut ask: Vec<u8> = frames.iter().flat_map(|frame| frame.encode().unwrap()).collect();
-    sign_body(&mut ask, &key, &invite.deployment, None, now_ms, [2; 16]).unwrap();
-    let answer = tokio::task::spawn_blocking(move || {
-        post(address, "/v1/enrol", &body);
-        post(address, "/v1/sync", &ask)
+    let mut body: Vec<u8> = frames.iter().flat_map(|frame| frame.encode().unwrap()).collect();
+    sign_body(&mut body, signer, deployment, None, SystemClock.now_ms(), [nonce; 16]).unwrap();
+    body
+}
+
+/// Posts requests one after the other as a device of these scopes, enrolled by a key; whether each was served.
+async fn served(field: &Field, scopes: Vec<Scope>, key: AuthorKey, bodies: Vec<Vec<u8>>) -> Vec<bool> {
+    let invite = field.invite(|order| order.scopes = scopes).await;
+    let enrol = enrol_request(&key, &invite.deployment, invite.token, "平板", SystemClock.now_ms(), [1; 16]).unwrap();
+    let address = field.relay.addr();
+    let answers = tokio::task::spawn_blocking(move || {
+        post(address, "/v1/enrol", &enrol);
+        bodies.iter().map(|body| post(address, "/v1/sync", body)).collect::<Vec<_>>()
     });
-    let mut reader = FrameReader::new(limits::MAX_FRAME);
-    reader.push(&answer.await.unwrap());
-    while let Some(raw) = reader.next_frame().unwrap() {
-        if matches!(Frame::open(&raw, limits::MAX_FRAME).unwrap(), Some(Frame::Batch(_) | Frame::Vector(_))) {
-            return Err("another community was served".to_owned());
-        }
+    let is_served = |answer: &Vec<u8>| {
+        let mut reader = FrameReader::new(limits::MAX_FRAME);
+        reader.push(answer);
+        std::iter::from_fn(|| reader.next_frame().unwrap()).any(|raw| {
+            matches!(Frame::open(&raw, limits::MAX_FRAME).unwrap(), Some(Frame::Batch(_) | Frame::Vector(_)))
+        })
+    };
+    answers.await.unwrap().iter().map(is_served).collect()
+}
+
+/// A device of one community hears nothing of another, whatever its program asks for.
+async fn communities_are_apart(field: &Field) -> Result<(), String> {
+    let other = field.enrol("native").await;
+    add_activity(&other);
+    other.sync().await.unwrap();
+    let (key, deployment) = (AuthorKey::from_seed(&[77; 32]), field.invite(|_| {}).await.deployment);
+    let body = ask(&key, &key, &deployment, 2);
+    match served(field, vec![Scope::community("430104008008").unwrap()], key, vec![body]).await.contains(&true) {
+        true => Err("another community was served".to_owned()),
+        false => Ok(()),
     }
-    Ok(())
+}
+
+/// A request is served that its device signed, and once.
+async fn requests_are_signed_once(field: &Field) -> Result<(), String> {
+    let [key, stranger] = [79, 80].map(|byte| AuthorKey::from_seed(&[byte; 32]));
+    let deployment = field.invite(|_| {}).await.deployment;
+    let (forged, own) = (ask(&key, &stranger, &deployment, 3), ask(&key, &key, &deployment, 4));
+    match served(field, vec![scope()], key, vec![forged, own.clone(), own]).await.as_slice() {
+        [false, true, false] => Ok(()),
+        [true, ..] => Err("a request was served that another key signed".to_owned()),
+        [_, true, true] => Err("a request was served twice".to_owned()),
+        other => Err(format!("an honest request was not served: {other:?}")),
+    }
 }
 
 /// Nobody is made another's successor without its key's word.
@@ -326,16 +357,74 @@ async fn old_work_ends() -> Result<(), String> {
     if field.shows(id).await { Err("work of a former place counts for ever".to_owned()) } else { Ok(()) }
 }
 
+/// What a version makes that the office has stopped does not count, and is not lost; what others make does.
+async fn versions_are_stopped() -> Result<(), String> {
+    let options =
+        RelayOptions { stopped_versions: BTreeSet::from(["faulty 1.0".to_owned()]), ..RelayOptions::default() };
+    let field = Field::with(&options).await;
+    let faulty = ReplicaOptions { app: "faulty 1.0".to_owned(), ..ReplicaOptions::default() };
+    let (folder, invite) = (field.folder.path().join("faulty"), field.invite(|_| {}).await);
+    let (faulty, sound) =
+        (Replica::enrol(&folder, &invite, "faulty", faulty).await.unwrap(), field.enrol("sound").await);
+    let (of_faulty, of_sound) = (add_activity(&faulty), add_activity(&sound));
+    for device in [&faulty, &sound] {
+        device.sync().await.unwrap();
+    }
+    if field.shows(of_faulty).await {
+        return Err("the work of a stopped version counts".to_owned());
+    }
+    if !field.shows(of_sound).await || faulty.status().unwrap().unsent_commits > 0 {
+        return Err("a stopped version stops more than itself".to_owned());
+    }
+    let held = match field.relay.office().run(OfficeCommand::Status).await.unwrap() {
+        OfficeAnswer::Status(status) => status.odd,
+        other => panic!("{other:?}"),
+    };
+    match held.iter().find(|odd| odd.author == faulty.author().to_string()) {
+        Some(odd) if odd.why == "version" => Ok(()),
+        other => Err(format!("held back for another reason: {other:?}")),
+    }
+}
+
+/// A line of the audit log that was changed or taken out is found.
+async fn altered_logs_are_found() -> Result<(), String> {
+    let Field { folder, relay } = Field::new().await;
+    for name in ["one", "two", "three"] {
+        let invite = relay.invite(InviteOrder::new(vec![scope()], relay.url())).await.unwrap();
+        drop(Replica::enrol(&folder.path().join(name), &invite, name, ReplicaOptions::default()).await.unwrap());
+    }
+    relay.stop().await.unwrap();
+    let folder = folder.path().join("relay");
+    let month = std::fs::read_dir(folder.join("audit")).unwrap().next().unwrap().unwrap().path();
+    let whole = std::fs::read_to_string(&month).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    assert!(lines.len() >= 3 && read_audit(&folder).is_ok());
+    let without_the_second = [&lines[..1], &lines[2..]].concat().join("\n");
+    let altered = whole.replacen("\"outcome\":\"done\"", "\"outcome\":\"none\"", 1);
+    assert_ne!(altered, whole);
+    for (what, bent) in [("a line was taken out", without_the_second + "\n"), ("a line was altered", altered)] {
+        std::fs::write(&month, bent).unwrap();
+        match read_audit(&folder) {
+            Err(RelayError::Chain { .. }) => {}
+            _ => return Err(format!("{what} of the audit log, and nobody sees it")),
+        }
+    }
+    Ok(())
+}
+
 async fn checks() -> Result<(), String> {
     successors_agree()?;
     let field = Field::new().await;
     communities_are_apart(&field).await?;
+    requests_are_signed_once(&field).await?;
     roles_are_read(&field).await?;
     time_ends(&field).await?;
     erasures_arrive(&field).await?;
     revocation_holds(&field).await?;
     the_unjudged_waits().await?;
-    old_work_ends().await
+    old_work_ends().await?;
+    versions_are_stopped().await?;
+    altered_logs_are_found().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

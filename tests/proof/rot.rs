@@ -208,16 +208,29 @@ fn a_turned_bit_in_the_layout_of_the_search_words_is_found() {
     let mut device = Device::new();
     device.open_ready().unwrap();
     device.close();
-    let bytes = device.disk.snapshot().read("replica.db").unwrap();
+    let sound = device.disk.snapshot();
+    let bytes = sound.read("replica.db").unwrap();
     let module = b"USING fts5";
-    // All of them: what a page held before it was divided is still there, and is of no account.
-    let places: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(module)).collect();
-    assert!(!places.is_empty());
-    for place in places {
+    let mut found = 0;
+    for place in (0..bytes.len()).filter(|at| bytes[*at..].starts_with(module)) {
+        device.disk.restore(&sound);
         assert!(device.disk.flip("replica.db", place + module.len() - 1, 2));
+        if device.open().is_err() {
+            found += 1;
+            continue;
+        }
+        let store = device.store().unwrap();
+        let findings = store.check(&mut |_, _| {}).unwrap();
+        if findings.iter().any(|finding| finding.kind == "engine") {
+            found += 1;
+        } else {
+            // What a page held before it was divided is still there, and is of no account.
+            let new = commit(vec![activity(90_000, "清洁日", 1)], 1_740_000_000_000);
+            assert!(store.save(&key(OWN), &[new], Durability::Full).is_ok(), "byte {place}: {findings:?}");
+        }
+        device.close();
     }
-    let findings = device.open().unwrap().check(&mut |_, _| {}).unwrap();
-    assert!(findings.iter().any(|finding| finding.kind == "engine"), "{findings:?}");
+    assert!(found > 0);
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub(crate) struct Central {
 impl Central {
     pub fn new(store: Store, keys: Keys, deployment: Deployment, options: &RelayOptions) -> Result<Self, RelayError> {
         let contacts = Contacts::load(&store)?;
-        let rights = Rights::load(&store, Arc::clone(&options.permissions))?;
+        let rights = Rights::load(&store, Arc::clone(&options.permissions), options.stopped_versions.clone())?;
         Ok(Self {
             reader: store.reader()?,
             office: keys.office.author(&deployment),

@@ -37,7 +37,8 @@ pub(crate) struct Fingerprints {
     /// Pairs found that are not yet linked: they stay until that has been written, whatever fails.
     twins: BTreeSet<(RecordId, RecordId)>,
     by_person: HashMap<RecordId, Known>,
-    by_print: HashMap<[u8; 32], BTreeSet<RecordId>>,
+    /// Mostly one person each; ascending.
+    by_print: HashMap<[u8; 32], Vec<RecordId>>,
 }
 
 impl Fingerprints {
@@ -54,7 +55,10 @@ impl Fingerprints {
         if let Some(before) = self.by_person.remove(&person)
             && let Some(group) = self.by_print.get_mut(&before.print)
         {
-            group.remove(&person);
+            group.retain(|other| *other != person);
+            if group.is_empty() {
+                self.by_print.remove(&before.print);
+            }
         }
         let known = known?;
         let group = self.by_print.entry(known.print).or_default();
@@ -62,7 +66,10 @@ impl Fingerprints {
             .iter()
             .copied()
             .find(|other| *other != person && self.by_person.get(other).is_some_and(|one| one.name == known.name));
-        group.insert(person);
+        if let Err(place) = group.binary_search(&person) {
+            group.insert(place, person);
+            group.shrink_to_fit();
+        }
         self.by_person.insert(person, known);
         twin
     }

@@ -1,5 +1,6 @@
 //! A relay's folder: its database and its keys.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,8 @@ pub struct RelayOptions {
     /// Where the register of revocations and erasures is kept; `register.jsonl` in the folder if nothing is named. It belongs on another
     /// disk than the database.
     pub register: Option<PathBuf>,
+    /// Versions of apps, as commits name them, whose work is held back from now on.
+    pub stopped_versions: BTreeSet<String>,
     /// The most commits of one author taken in one scope and day.
     pub daily_commits: u64,
     /// The most bytes of one author taken in one scope and day.
@@ -61,6 +64,7 @@ impl Default for RelayOptions {
             catalogue: Arc::clone(Catalogue::shared_builtin()),
             permissions: Arc::new(Permissions::builtin().clone()),
             register: None,
+            stopped_versions: BTreeSet::new(),
             daily_commits: 20_000,
             daily_bytes: 50 << 20,
             live: LiveOptions::default(),

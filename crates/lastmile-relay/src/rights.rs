@@ -46,6 +46,8 @@ pub(crate) enum Denial {
     Ended,
     /// It came long after its author's time was over, or after what its author might do then was taken away.
     Late,
+    /// The version of the app that made it was stopped here.
+    Version,
     /// It does not say which of the device's users acted.
     NoPerson,
     /// Who acted is none of the device's users.
@@ -68,6 +70,7 @@ impl fmt::Display for Denial {
             Self::Scope => f.write_str("scope"),
             Self::Ended => f.write_str("ended"),
             Self::Late => f.write_str("late"),
+            Self::Version => f.write_str("version"),
             Self::NoPerson => f.write_str("no_person"),
             Self::OtherPerson => f.write_str("other_person"),
             Self::Place(record_type) => write!(f, "place {record_type}"),
@@ -110,6 +113,7 @@ pub(crate) fn covers(part: &str, scope: &Scope) -> bool {
 #[derive(Debug)]
 pub(crate) struct Rights {
     permissions: Arc<Permissions>,
+    stopped_versions: BTreeSet<String>,
     grants: BTreeMap<Uuid, Vec<Grant>>,
     /// Whether the grants must be read again.
     stale: bool,
@@ -122,10 +126,15 @@ pub(crate) struct Rights {
 }
 
 impl Rights {
-    pub fn load(store: &Store, permissions: Arc<Permissions>) -> Result<Self, StoreError> {
+    pub fn load(
+        store: &Store,
+        permissions: Arc<Permissions>,
+        stopped_versions: BTreeSet<String>,
+    ) -> Result<Self, StoreError> {
         let bytes = store.setting(KEY)?.unwrap_or_default();
         let mut rights = Self {
             permissions,
+            stopped_versions,
             grants: BTreeMap::new(),
             stale: true,
             checked: BTreeMap::new(),
@@ -302,6 +311,9 @@ impl Rights {
         time_ms: i64,
         commit: &ArrivedCommit<'_>,
     ) -> Option<Denial> {
+        if self.stopped_versions.contains(&commit.header.app) && !planted!("versions-go-on") {
+            return Some(Denial::Version);
+        }
         let roles = match self.judge_at(catalogue, standing, time_ms, commit) {
             Ok(roles) => roles,
             Err(denial) => return Some(denial),

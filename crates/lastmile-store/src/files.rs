@@ -369,10 +369,13 @@ impl Store {
         let Some((type_no, _)) = self.catalogue.get(ATTACHMENT) else { return Ok(0) };
         let hidden = |odd: &Odd| odd.record_type == ATTACHMENT && odd.state != ChangeState::Erased;
         let mut unnamed = Vec::new();
+        // Where an attachment is out of sight it may name any file of its scope.
+        let of_hidden: BTreeSet<u32> =
+            self.storage.odds(None)?.iter().filter(|odd| hidden(odd)).map(|odd| odd.scope).collect();
         for file in self.storage.files(None)? {
             let kept = file.state == FileState::Elsewhere
-                || is_named(self.storage.as_ref(), type_no, file.scope, &file.hash)?
-                || self.storage.odds(Some(file.scope))?.iter().any(hidden);
+                || of_hidden.contains(&file.scope)
+                || is_named(self.storage.as_ref(), type_no, file.scope, &file.hash)?;
             if !kept {
                 unnamed.push((file.scope, file.hash));
             }

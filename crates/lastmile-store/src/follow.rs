@@ -149,7 +149,7 @@ impl Follower<'_> {
 
     /// A type that this version does not know: kept, passed on, listed, not shown.
     fn keep_unknown(&mut self, scope: u32, group: &Group<'_>, arrived: &[Held<'_>]) -> Result<(), StoreError> {
-        for held in group.members().filter_map(|index| arrived.get(index)) {
+        for held in group.members().filter_map(|index| arrived.get(index)).filter(|_| !planted!("newer-unlisted")) {
             let (state, reason) = match held.body {
                 Some(_) => (ChangeState::Opaque, reason::NEWER),
                 None => (ChangeState::Erased, reason::ERASED),

@@ -58,8 +58,9 @@ impl Bench<'_> {
         let runtime = Self::runtime()?;
         let total = Arc::new(Tally::default());
         runtime.block_on(self.steady(&relay, &fleet, &total))?;
-        runtime.block_on(self.storm(&relay, &fleet, &total))?;
+        // Before the storm, after which the relay has views to make for a while.
         runtime.block_on(self.attacked(&relay, &fleet, &total))?;
+        runtime.block_on(self.storm(&relay, &fleet, &total))?;
         let (done, failed) = (total.done(), total.failed());
         let served = divided(100.0 * done as f64, (done + failed) as f64);
         let measured = Measured::new(RELAY_SERVED, vec![served]).with("exchanges", done).with("failed", failed);
@@ -150,8 +151,12 @@ impl Bench<'_> {
         let tally = Arc::new(Tally::default());
         let seconds = fleet.storm(relay.addr, devices, STORM_SAVES, &tally).await?;
         total.add(&tally);
+        let after = mebibytes(relay.memory());
+        tokio::time::sleep(Duration::from_secs(if self.plan.shrink > 1 { 1 } else { 30 })).await;
         self.keep(
             spread(Measured::new(RELAY_STORM, vec![seconds]), &tally.taken())
+                .with("mebibytes_after", rounded(after))
+                .with("mebibytes_half_a_minute_later", rounded(mebibytes(relay.memory())))
                 .with("devices", devices)
                 .with("records", tally.records())
                 .with("failed", tally.failed())

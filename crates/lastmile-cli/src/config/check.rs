@@ -56,6 +56,7 @@ pub const fn contradiction(why: Contradiction) -> Key {
         Contradiction::FilesUnused => key!("config.files_unused"),
         Contradiction::ClearText => key!("config.clear_text"),
         Contradiction::ClearUrl => key!("config.clear_url"),
+        Contradiction::SameAddress => key!("config.same_address"),
     }
 }
 

@@ -17,6 +17,8 @@ pub enum Kind {
     Addresses,
     /// A list of host names and IP addresses.
     Names,
+    /// A list of versions of apps, as commits name them.
+    Versions,
     /// A file; in the configuration file relative to its folder.
     File,
     /// A folder, or a bucket's URL; in the configuration file a folder is relative to its folder.
@@ -69,6 +71,7 @@ pub const KEYS: &[KeySpec] = &[
     spec("rate.address_requests", Kind::Number(1, MANY), "30000"),
     spec("rate.address_mb", Kind::Number(1, MANY), "4096"),
     spec("rate.address_cpu_seconds", Kind::Number(1, HOUR), "60"),
+    spec("stopped_versions", Kind::Versions, ""),
     spec("quota.daily_commits", Kind::Number(1, MANY), "20000"),
     spec("quota.daily_mb", Kind::Number(1, MANY), "50"),
     spec("quota.daily_attachments_mb", Kind::Number(1, MANY), "200"),
@@ -95,7 +98,7 @@ impl KeySpec {
     /// Whether it takes several values.
     #[must_use]
     pub const fn is_list(&self) -> bool {
-        matches!(self.kind, Kind::Addresses | Kind::Names)
+        matches!(self.kind, Kind::Addresses | Kind::Names | Kind::Versions)
     }
 
     /// Whether one of its values can be read.
@@ -106,7 +109,7 @@ impl KeySpec {
             Kind::NearListen => near_listen(value).is_some(),
             Kind::Url => is_url(value),
             Kind::Addresses => value.parse::<IpAddr>().is_ok(),
-            Kind::Names | Kind::File => !value.trim().is_empty(),
+            Kind::Names | Kind::Versions | Kind::File => !value.trim().is_empty(),
             Kind::Store => match value.strip_prefix("s3://") {
                 Some(bucket) => !bucket.is_empty() && !bucket.starts_with('/') && !bucket.contains(char::is_whitespace),
                 None => !value.trim().is_empty() && !value.contains("://"),
@@ -125,6 +128,7 @@ impl KeySpec {
             Kind::Url => key!("config.expected.url"),
             Kind::Addresses => key!("config.expected.addresses"),
             Kind::Names => key!("config.expected.names"),
+            Kind::Versions => key!("config.expected.versions"),
             Kind::File => key!("config.expected.file"),
             Kind::Store => key!("config.expected.store"),
             Kind::Number(..) => key!("config.expected.number"),

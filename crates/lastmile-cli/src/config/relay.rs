@@ -1,5 +1,6 @@
 //! The settings as a relay takes them.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub struct RelayConfig {
     pub daily_file_bytes: u64,
     /// Where the files of attachments are kept.
     pub files: Option<FilePlace>,
+    /// Versions of apps whose work is held back.
+    pub stopped_versions: BTreeSet<String>,
     /// Where the register of revocations and erasures is kept.
     pub register: Option<PathBuf>,
     /// The log's form.
@@ -51,6 +54,8 @@ pub enum Contradiction {
     ClearText,
     /// The URL and the encryption do not fit: clear text to other computers.
     ClearUrl,
+    /// Devices and metrics are to be served at the same address.
+    SameAddress,
 }
 
 impl RelayConfig {
@@ -71,6 +76,14 @@ impl RelayConfig {
         let clear_url = url.as_deref().is_some_and(|url| url.starts_with("http://") && !is_near(url));
         if clear_url {
             return Err(Contradiction::ClearUrl);
+        }
+        let metrics = near_listen(one("metrics.listen")).flatten();
+        let taken = |metrics: SocketAddr| {
+            let everywhere = listen.ip().is_unspecified() || metrics.ip().is_unspecified();
+            listen.port() != 0 && metrics.port() == listen.port() && (everywhere || metrics.ip() == listen.ip())
+        };
+        if metrics.is_some_and(taken) {
+            return Err(Contradiction::SameAddress);
         }
         let limits = Limits {
             connections: count("limits.connections"),
@@ -96,7 +109,7 @@ impl RelayConfig {
             bounds: Bounds { rates, bodies: megabytes("limits.bodies_mb") },
             encryption,
             url,
-            metrics: near_listen(one("metrics.listen")).flatten(),
+            metrics,
             disk_floor: megabytes("limits.disk_floor_mb"),
             ..Serving::new(listen, limits)
         };
@@ -106,6 +119,7 @@ impl RelayConfig {
             daily_bytes: megabytes("quota.daily_mb"),
             daily_file_bytes: megabytes("quota.daily_attachments_mb"),
             files: settings.get("attachments.store").first().map(|place| FilePlace::of(place)),
+            stopped_versions: settings.get("stopped_versions").iter().cloned().collect(),
             register: settings.get("register.file").first().map(PathBuf::from),
             log_format: if one("log.format") == "json" { LogFormat::Json } else { LogFormat::Text },
             log_level: one("log.level").to_owned(),
@@ -120,6 +134,7 @@ impl RelayConfig {
             daily_bytes: self.daily_bytes,
             daily_file_bytes: self.daily_file_bytes,
             files: self.files.clone(),
+            stopped_versions: self.stopped_versions.clone(),
             register: self.register.clone(),
             ..RelayOptions::default()
         }
@@ -171,6 +186,19 @@ mod tests {
 
     fn encrypted(words: &[&str]) -> Result<Encryption, Contradiction> {
         of(words).map(|config| config.serving.encryption)
+    }
+
+    #[test]
+    fn devices_and_metrics_do_not_share_an_address() {
+        let everywhere = ["listen=0.0.0.0:8440", "metrics.listen=8440"];
+        for same in [&everywhere[..], &["metrics.listen=127.0.0.1:8440"], &["metrics.listen=0.0.0.0:8440"]] {
+            assert_eq!(of(same).map(|_| ()), Err(Contradiction::SameAddress), "{same:?}");
+        }
+        for apart in
+            [&["listen=127.0.0.2:8440", "metrics.listen=8440"][..], &["listen=127.0.0.1:0", "metrics.listen=8440"]]
+        {
+            assert!(of(apart).is_ok(), "{apart:?}");
+        }
     }
 
     #[test]

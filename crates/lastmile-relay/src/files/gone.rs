@@ -11,23 +11,29 @@ use crate::RelayError;
 use crate::central::Central;
 use crate::server::Shared;
 
-/// How often it is tried again what could not be removed.
+/// How often it is tried again what could not be removed, and what has come in part is looked through.
 const AGAIN: Duration = Duration::from_secs(60);
 
 /// Removes what was erased: at once when told, and again until it is done.
 pub(crate) async fn keep_removing(shared: Arc<Shared>, mut stopped: watch::Receiver<()>) {
+    // Looking for them reads all that is known of files, so it is done when there is reason to: at the start, when told, after a failure.
+    let mut due = true;
     loop {
-        match remove_gone(&shared).await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "files of erased records were removed"),
-            Err(RelayError::Stopping) => return,
-            Err(error) => tracing::error!(%error, "files of erased records cannot be removed yet"),
+        if due {
+            let removed = remove_gone(&shared).await;
+            due = removed.is_err();
+            match removed {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, "files of erased records were removed"),
+                Err(RelayError::Stopping) => return,
+                Err(error) => tracing::error!(%error, "files of erased records cannot be removed yet"),
+            }
         }
         let (files, now_ms) = (Arc::clone(&shared.files), shared.now_ms());
         // What panicked in there is tried again in a minute.
         let _ = tokio::task::spawn_blocking(move || files.drop_old(now_ms)).await;
         tokio::select! {
-            () = shared.files.erased.notified() => {}
+            () = shared.files.erased.notified() => due = true,
             () = tokio::time::sleep(AGAIN) => {}
             _ = stopped.changed() => return,
         }

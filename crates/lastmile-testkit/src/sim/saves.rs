@@ -129,8 +129,9 @@ fn draw(draft: &mut Draft<'_>, shown: &[RecordId], rng: &mut ChaCha8Rng) -> Resu
             let removed = vec![format!("tags/{text}")];
             draft.edit("activity", *id, Entry { removed, ..Entry::default() })?;
         }
-        (15, Some(id)) => {
-            let removed = vec![(*["note", "venue", "beneficiaries"].choose(rng).unwrap_or(&"note")).to_owned()];
+        (15 | 23, Some(id)) => {
+            let removed =
+                vec![(*["note", "venue", "beneficiaries", "beneficiaries"].choose(rng).unwrap_or(&"note")).to_owned()];
             draft.edit("activity", *id, Entry { removed, ..Entry::default() })?;
         }
         (16..18, Some(id)) => {

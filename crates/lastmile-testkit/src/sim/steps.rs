@@ -39,9 +39,9 @@ impl World {
             71..75 => self.verdict(rng)?,
             75..77 => self.erase(rng)?,
             77..80 => self.another_version(device, rng)?,
-            80..82 => self.reopen(device)?,
-            82..84 => self.kill(device, rng)?,
-            84..86 => self.back_up(device, rng)?,
+            80 => self.reopen(device)?,
+            81..83 => self.kill(device, rng)?,
+            83..86 => self.back_up(device, rng)?,
             86..89 => self.put_back(device, rng)?,
             89..91 => self.copy(device, rng)?,
             91..93 => self.skew(device, rng),
@@ -492,7 +492,7 @@ impl World {
         self.hear_relay()?;
         self.after_loss()?;
         self.check_relay()?;
-        if self.city.is_none() && rng.random_bool(0.5) { self.rush() } else { Ok(()) }
+        if self.city.is_none() && rng.random_bool(0.8) { self.rush() } else { Ok(()) }
     }
 
     /// Everybody comes to a relay that has just come back, and much does not get through.

@@ -26,6 +26,12 @@ const PER_ADDRESS: usize = 200;
 /// How many enrol at a time.
 const AT_A_TIME: usize = 8;
 
+/// Records of a save: an activity and a participation.
+const RECORDS: usize = 2;
+
+/// How many records a mix has of which a device takes its saves: enough activities for the longest.
+const MIX: u32 = 200;
+
 /// The longest that a device tries before its exchange counts as failed.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -240,8 +246,15 @@ impl Device {
         }
         let scope = self.member.scope().clone();
         let author = self.member.author().clone();
-        // The first saves of a mix are registrations, a person and a check-in each.
-        let saves = mix_in(scope.clone(), 100, seeds.fetch_add(1, Ordering::Relaxed)).take(saves);
+        // What is recorded from day to day: activities, each with who led it. The first saves of a mix are registrations, of which a city
+        // has a hundred thousand once and not in minutes.
+        let mix = mix_in(scope.clone(), MIX, seeds.fetch_add(1, Ordering::Relaxed));
+        let registrations = usize::try_from(mix.counts().persons).unwrap_or(usize::MAX);
+        let activities = mix.skip(registrations).map(|mut action| {
+            action.edits.truncate(RECORDS);
+            action
+        });
+        let saves = activities.take(saves);
         let now_ms = lastmile_client::Clock::now_ms(&lastmile_client::SystemClock);
         let mut made = Vec::new();
         let mut changes = 0;
