@@ -55,13 +55,16 @@ async fn files_go_with_their_record(field: &Field) -> Result<(), String> {
     device.sync().await.unwrap();
     field.relay.settle().await.unwrap();
     device.sync_files(&FileBudget { send: 1 << 20, fetch: 1 << 20, all: true }).await.unwrap();
+    let kept = field.folder.path().join("relay/attachments/community").join(scope().code());
+    let at_relay = || std::fs::read_dir(&kept).map_or(0, Iterator::count);
+    let before = at_relay();
+    assert!(before > 0, "the photo has not come");
     let erase =
         OfficeCommand::Erase { record_type: Some("activity".to_owned()), id: id.0, reason: "本人要求".to_owned() };
     field.office(erase).await;
-    let kept = field.folder.path().join("relay/attachments/community").join(scope().code());
-    let at_relay = std::fs::read_dir(kept).map_or(0, Iterator::count);
+    let after = at_relay();
     device.sync().await.unwrap();
-    if at_relay > 0 || device.file(&hash).unwrap().is_some() {
+    if after > 0 || device.file(&hash).unwrap().is_some() {
         return Err("the photo of an erased record stays".to_owned());
     }
     Ok(())

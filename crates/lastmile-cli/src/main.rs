@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Serves many threads without a lock that all wait for, and gives back what a storm of devices took.
+/// Serves many threads without a lock that all wait for; SQLite's memory comes from it as well.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

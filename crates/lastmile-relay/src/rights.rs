@@ -64,7 +64,7 @@ pub(crate) enum Denial {
 }
 
 impl fmt::Display for Denial {
-    /// Writes the rule as a stable word, which clients translate.
+    /// Writes the rule as a stable word.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scope => f.write_str("scope"),
@@ -311,9 +311,20 @@ impl Rights {
         time_ms: i64,
         commit: &ArrivedCommit<'_>,
     ) -> Option<Denial> {
-        if self.stopped_versions.contains(&commit.header.app) && !planted!("versions-go-on") {
-            return Some(Denial::Version);
-        }
+        let forbidden = self.judge_made(catalogue, standing, time_ms, commit);
+        // The last of all: whoever releases what a stopped version made is not to release what nobody might do.
+        let stopped = || self.stopped_versions.contains(&commit.header.app) && !planted!("versions-go-on");
+        forbidden.or_else(|| stopped().then_some(Denial::Version))
+    }
+
+    /// As [`Rights::judge`], whatever version made it.
+    fn judge_made(
+        &self,
+        catalogue: &Catalogue,
+        standing: &Standing<'_>,
+        time_ms: i64,
+        commit: &ArrivedCommit<'_>,
+    ) -> Option<Denial> {
         let roles = match self.judge_at(catalogue, standing, time_ms, commit) {
             Ok(roles) => roles,
             Err(denial) => return Some(denial),

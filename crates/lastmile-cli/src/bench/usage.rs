@@ -74,6 +74,7 @@ mod tests {
         assert_ne!(std::hint::black_box(sum), 1);
         assert!(processor_time().unwrap() > before);
         let now = resident_memory(std::process::id()).unwrap();
-        assert!(now > 1 << 20 && peak_memory(std::process::id()).unwrap() >= now);
+        // The kernel counts pages for each processor apart and adds up roughly: two readings may differ by some hundred KiB.
+        assert!(now > 1 << 20 && peak_memory(std::process::id()).unwrap() + (1 << 20) >= now);
     }
 }

@@ -44,6 +44,9 @@ const fn spec(name: &'static str, kind: Kind, default: &'static str) -> KeySpec 
     KeySpec { name, kind, default }
 }
 
+/// The most bytes of a version's name in a commit.
+const MOST_OF_A_VERSION: usize = 32;
+
 const MANY: u64 = 1_000_000;
 const HOUR: u64 = 3_600;
 
@@ -109,7 +112,9 @@ impl KeySpec {
             Kind::NearListen => near_listen(value).is_some(),
             Kind::Url => is_url(value),
             Kind::Addresses => value.parse::<IpAddr>().is_ok(),
-            Kind::Names | Kind::Versions | Kind::File => !value.trim().is_empty(),
+            Kind::Names | Kind::File => !value.trim().is_empty(),
+            // As a commit can name one.
+            Kind::Versions => !value.is_empty() && value == value.trim() && value.len() <= MOST_OF_A_VERSION,
             Kind::Store => match value.strip_prefix("s3://") {
                 Some(bucket) => !bucket.is_empty() && !bucket.starts_with('/') && !bucket.contains(char::is_whitespace),
                 None => !value.trim().is_empty() && !value.contains("://"),
@@ -187,6 +192,7 @@ mod tests {
             ("metrics.listen", "off", ""),
             ("limits.connections", "1", "0"),
             ("limits.body_mb", "8", "-8"),
+            ("stopped_versions", "lastmile 0.1.0", " lastmile 0.1.0"),
             ("log.level", "info", "loud"),
             ("tls.key", "/etc/key.pem", " "),
             ("attachments.store", "s3://bucket/lastmile", "s3:///lastmile"),

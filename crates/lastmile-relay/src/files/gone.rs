@@ -70,7 +70,7 @@ pub(crate) async fn remove_gone(shared: &Shared) -> Result<usize, RelayError> {
         let (files, erased) = (Arc::clone(&shared.files), scope.clone());
         tokio::task::spawn_blocking(move || files.drop_erased(&erased, &hash))
             .await
-            .map_err(|_| RelayError::Stopping)?;
+            .map_err(|error| RelayError::file(shared.files.path(&scope, &hash).as_ref(), error.into()))?;
         shared.files.remove(&scope, &hash).await?;
         shared.writer.ask(move |central| Ok(central.store.forget_file(&scope, &hash)?)).await?;
     }

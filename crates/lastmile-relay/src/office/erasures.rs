@@ -131,6 +131,8 @@ impl Central {
         named: BTreeSet<ChangeHash>,
         reason: &str,
     ) -> Result<(), RelayError> {
+        // Whatever becomes of the rest; what is removed is looked for once this turn is over.
+        self.files.wake();
         self.hold(scope)?;
         let id = RecordId(record);
         let catalogue = std::sync::Arc::clone(&self.catalogue);

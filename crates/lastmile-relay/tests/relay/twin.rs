@@ -162,7 +162,7 @@ async fn a_community_is_silent_about_another_on_every_route() {
         };
         let closed = |id| post(addr, "/v1/office", &command(id).unwrap());
         assert_eq!(closed(id.0), closed(fresh_id().0));
-        // A token that was redeemed there and one that never was are refused alike.
+        // A token that never was is refused by a word that says nothing else.
         let enrol = |token: [u8; 16]| {
             let key = lastmile_log::AuthorKey::from_seed(&fresh::<32>());
             let request = lastmile_protocol::enrol::enrol_request(
