@@ -1,6 +1,6 @@
 //! A relay's configuration: one TOML file, the environment, the command line; each stands above the one before.
 //!
-//! Every key is a line of [`KEYS`](keys::KEYS). `docs/operations.md` describes each, and a test holds the two equal.
+//! Every key is a line of [`KEYS`]. `docs/operations.md` describes each, and a test holds the two equal.
 
 pub mod check;
 pub mod keys;
