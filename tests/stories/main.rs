@@ -15,3 +15,4 @@ mod sync;
 mod tls;
 mod unattended;
 mod worked_cases;
+mod worklist;

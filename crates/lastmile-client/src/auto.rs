@@ -83,6 +83,13 @@ impl AutoSync {
         self.wake.notify_one();
     }
 
+    /// Stops, and waits until nothing of it works with the replica any more. A drop stops as well, without waiting.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        // However it ended, it has.
+        let _ = (&mut self.task).await;
+    }
+
     /// Follows the status.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<SyncStatus> {

@@ -41,6 +41,10 @@ impl<'r> Draft<'r> {
         self
     }
 
+    pub(crate) const fn replica(&self) -> &'r Replica {
+        self.replica
+    }
+
     fn with_context<T>(&self, work: impl FnOnce(&CheckContext<'_>) -> T) -> T {
         let places = Places::changsha();
         let context = CheckContext::new(civil_date(self.replica.now_ms())).with_places(places);

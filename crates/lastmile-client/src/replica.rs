@@ -102,6 +102,8 @@ pub struct Replica {
     exchange: tokio::sync::Mutex<()>,
     files: tokio::sync::Mutex<()>,
     progress: watch::Sender<SyncProgress>,
+    /// Counts what makes [`Replica::status`] say something new.
+    status_moves: watch::Sender<u64>,
     changes: broadcast::Sender<Arc<[Touched]>>,
     /// The relay turned out to hold more of this device's log than the device: the next opening goes on as a new author.
     restored: Mutex<bool>,
@@ -223,6 +225,7 @@ impl Replica {
             exchange: tokio::sync::Mutex::new(()),
             files: tokio::sync::Mutex::new(()),
             progress: watch::Sender::default(),
+            status_moves: watch::Sender::default(),
             changes: broadcast::channel(64).0,
             restored: Mutex::new(false),
         })
@@ -373,6 +376,7 @@ impl Replica {
         let saved = store.save(&self.key, &commits, Durability::Full)?;
         self.saves.fetch_add(1, Ordering::Relaxed);
         self.announce(&mut store);
+        self.status_moved();
         Ok(saved)
     }
 
@@ -387,6 +391,16 @@ impl Replica {
             // Nobody may be listening.
             let _ = self.changes.send(touched.into());
         }
+    }
+
+    fn status_moved(&self) {
+        self.status_moves.send_modify(|moves| *moves = moves.wrapping_add(1));
+    }
+
+    /// Hears when [`Replica::status`] may say something new: something was saved, or an exchange begins or ended, begun by whomever.
+    #[must_use]
+    pub fn status_moves(&self) -> watch::Receiver<u64> {
+        self.status_moves.subscribe()
     }
 
     /// Hears how an exchange with the relay gets on, begun by whomever.

@@ -2,7 +2,9 @@
 //!
 //! A receipt speaks of everything up to its commit, so of each branch the highest is kept and no other.
 
-use lastmile_log::{Receipt, Vector};
+use std::ops::ControlFlow;
+
+use lastmile_log::{CommitHeader, Receipt, Vector};
 use lastmile_model::{AuthorId, ChainHash, Scope, planted};
 
 use crate::StoreError;
@@ -222,7 +224,25 @@ impl Store {
     /// As [`Store::unsent`].
     pub fn unsent_in(&mut self, scope: &Scope, author: AuthorId) -> Result<Unsent, StoreError> {
         let mut unsent = Unsent::default();
-        let Some(no) = self.index.scope_no(scope) else { return Ok(unsent) };
+        self.visit_unsent(scope, author, &mut |commit| {
+            unsent.commits = unsent.commits.saturating_add(1);
+            unsent.changes = unsent.changes.saturating_add(commit.changes.len() as u64);
+            ControlFlow::Continue(())
+        })?;
+        Ok(unsent)
+    }
+
+    /// Shows the commits of an author in one scope that the current epoch has not receipted, in the order of their numbers.
+    ///
+    /// # Errors
+    /// As [`Store::unsent`].
+    pub fn visit_unsent(
+        &mut self,
+        scope: &Scope,
+        author: AuthorId,
+        visitor: &mut dyn FnMut(&CommitHeader) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let Some(no) = self.index.scope_no(scope) else { return Ok(()) };
         let receipted = self.receipted(scope)?;
         for (strand, first, head) in self.own_strands(no, author) {
             let done = self.receipted_on(strand, &receipted)?;
@@ -230,12 +250,13 @@ impl Store {
             while next <= head {
                 let run = self.archive.run(self.storage.as_ref(), strand, next)?;
                 for commit in run.commits.iter().filter(|commit| commit.header.seq >= next) {
-                    unsent.commits = unsent.commits.saturating_add(1);
-                    unsent.changes = unsent.changes.saturating_add(commit.header.changes.len() as u64);
+                    if visitor(&commit.header).is_break() {
+                        return Ok(());
+                    }
                 }
                 next = run.last().saturating_add(1);
             }
         }
-        Ok(unsent)
+        Ok(())
     }
 }

@@ -27,6 +27,20 @@ pub(crate) struct Exchanged {
     pub rest: Duration,
 }
 
+/// Says that no exchange is under way once this goes, if the exchange was given up and could not say it itself.
+struct GivenUp<'r>(&'r Replica);
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        let mut status = lock(&self.0.status);
+        if status.phase == SyncPhase::Syncing {
+            status.phase = SyncPhase::Idle;
+            drop(status);
+            self.0.status_moved();
+        }
+    }
+}
+
 impl Replica {
     /// Makes one exchange with the relay: uploads what is new here, downloads what is new there.
     ///
@@ -40,6 +54,8 @@ impl Replica {
     pub(crate) async fn exchanged(&self) -> Exchanged {
         let _one_at_a_time = self.exchange.lock().await;
         lock(&self.status).phase = SyncPhase::Syncing;
+        self.status_moved();
+        let _given_up = GivenUp(self);
         self.progress.send_replace(SyncProgress::default());
         let mut learnt = Learnt { peer: lock(&self.peer).clone(), ..Learnt::default() };
         let result = self.exchange(&mut learnt).await.and_then(|report| self.note_success(report));
@@ -88,6 +104,8 @@ impl Replica {
                 status.last_error = Some(error.to_string());
             }
         }
+        drop(status);
+        self.status_moved();
     }
 
     async fn exchange(&self, learnt: &mut Learnt) -> Result<SyncReport, ClientError> {

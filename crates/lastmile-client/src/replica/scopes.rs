@@ -53,6 +53,19 @@ impl Replica {
         own.is_some_and(|own| own.scopes.is_empty())
     }
 
+    /// Refuses a step that no role of this device's users may take, where the table knows the type.
+    pub(crate) fn permit_operation(&self, record_type: &str, operation: Operation<'_>) -> Result<(), ClientError> {
+        let roles = self.with_store(|store| {
+            let own = store.trust().and_then(|trust| trust.certificate(self.author));
+            own.map(|own| own.roles.iter().filter_map(|role| role.parse().ok()).collect::<Vec<Role>>())
+        });
+        let (Some(roles), table) = (roles, Permissions::builtin()) else { return Ok(()) };
+        if !table.knows(record_type) || roles.iter().any(|role| table.allows(*role, record_type, operation)) {
+            return Ok(());
+        }
+        Err(ClientError::NotPermitted { record_type: record_type.to_owned(), operation: operation.word().to_owned() })
+    }
+
     /// Refuses a save that the relay would hold back: no role of this device's users may do this.
     pub(crate) fn permit(&self, store: &Store, commits: &[NewCommit]) -> Result<(), ClientError> {
         let Some(own) = store.trust().and_then(|trust| trust.certificate(self.author)) else { return Ok(()) };
