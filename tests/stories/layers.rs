@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Each crate with what it may use, as docs/architecture.md and the design draw it.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("lastmile-model", &[]),
     ("lastmile-media", &[]),
     ("lastmile-crdt", &["lastmile-model"]),
@@ -67,11 +67,25 @@ const LAYERS: [(&str, &[&str]); 13] = [
             "lastmile-model",
         ],
     ),
+    (
+        "lastmile-mobile",
+        &[
+            "lastmile-client",
+            "lastmile-store",
+            "lastmile-protocol",
+            "lastmile-report",
+            "lastmile-media",
+            "lastmile-log",
+            "lastmile-crdt",
+            "lastmile-model",
+        ],
+    ),
+    ("lastmile-bindgen", &["lastmile-model"]),
     ("lastmile-tests", &[]),
 ];
 
 /// Heavy dependencies and the crates that alone may use them outside tests.
-const OWNERS: [(&str, &[&str]); 11] = [
+const OWNERS: [(&str, &[&str]); 12] = [
     ("automerge", &["lastmile-crdt"]),
     ("rusqlite", &["lastmile-store"]),
     ("ed25519-dalek", &["lastmile-log"]),
@@ -83,13 +97,16 @@ const OWNERS: [(&str, &[&str]); 11] = [
     ("hyper-rustls", &["lastmile-client"]),
     ("image", &["lastmile-media"]),
     ("object_store", &["lastmile-relay"]),
+    ("uniffi", &["lastmile-mobile", "lastmile-bindgen"]),
 ];
 
 fn manifests() -> BTreeMap<String, toml::Table> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut found = BTreeMap::new();
-    for entry in std::fs::read_dir(root).unwrap() {
-        let path = entry.unwrap().path().join("Cargo.toml");
+    let crates = std::fs::read_dir(root.join("crates")).unwrap().map(|entry| entry.unwrap().path());
+    let bindings = ["rust", "bindgen"].map(|name| root.join("mobile-bindings").join(name));
+    for path in crates.chain(bindings) {
+        let path = path.join("Cargo.toml");
         let manifest: toml::Table = std::fs::read_to_string(&path).unwrap().parse().unwrap();
         found.insert(manifest["package"]["name"].as_str().unwrap().to_owned(), manifest);
     }

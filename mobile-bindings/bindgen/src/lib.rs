@@ -1,0 +1,3 @@
+//! What the language packages over `lastmile-mobile` are generated from, beside UniFFI's own output.
+
+pub mod records;
