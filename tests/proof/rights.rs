@@ -360,7 +360,7 @@ async fn old_work_ends() -> Result<(), String> {
 /// What a version makes that the office has stopped does not count, and is not lost; what others make does.
 async fn versions_are_stopped() -> Result<(), String> {
     let options =
-        RelayOptions { stopped_versions: BTreeSet::from(["faulty 1.0".to_owned()]), ..RelayOptions::default() };
+        RelayOptions { stopped_versions: Some(BTreeSet::from(["faulty 1.0".to_owned()])), ..RelayOptions::default() };
     let field = Field::with(&options).await;
     let faulty = ReplicaOptions { app: "faulty 1.0".to_owned(), ..ReplicaOptions::default() };
     let (folder, invite) = (field.folder.path().join("faulty"), field.invite(|_| {}).await);

@@ -445,6 +445,8 @@ impl Replica {
         status.unsent_commits = unsent.commits;
         status.unsent_changes = unsent.changes;
         status.revoked = revoked;
+        let ahead_ms = self.ahead_ms.load(Ordering::Relaxed);
+        status.clock_off_ms = (ahead_ms != 0).then(|| ahead_ms.saturating_neg());
         Ok(status)
     }
 

@@ -1,7 +1,8 @@
 //! The audit log: who did what at the relay, month by month, chained by hash across the months.
 //!
-//! It names ids, counts and reasons, never what a record says. The office signs nothing here and no command alters it; the database
-//! remembers where it ended, so that lines taken off its end are missed as well.
+//! It names ids, counts and reasons, never what a record says. The office signs nothing here and no command alters it. The database
+//! remembers where it ended, so that lines taken off its end are missed as well; each month begins with a line of its own, so that lines
+//! taken off the beginning of the oldest are.
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,15 @@ pub(crate) const FOLDER: &str = "audit";
 
 /// The setting that keeps where the audit log ended.
 const KEY: &str = "relay.audit";
+
+/// Who the program itself is in the log.
+const RELAY: &str = "relay";
+
+/// What the first line of each month says was done.
+const MONTH: &str = "month";
+
+/// What a line says was done that tells of lines that are missing before it.
+const MISSED: &str = "missed";
 
 /// One line of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +54,8 @@ pub(crate) struct Audit {
     folder: PathBuf,
     month: String,
     file: ChainedFile,
+    /// Whether the month has no line yet.
+    new: bool,
 }
 
 /// The months of a folder, in order.
@@ -102,7 +114,11 @@ fn read_chain(folder: &Path) -> Result<(Vec<(AuditEntry, ChainEnd)>, ChainEnd), 
     };
     let mut entries = Vec::new();
     for month in months {
-        let found = read::<AuditEntry>(&file_of(&folder, &month), end)?;
+        let path = file_of(&folder, &month);
+        let found = read::<AuditEntry>(&path, end)?;
+        if found.entries.first().is_some_and(|(first, _)| !begins(first, &month)) {
+            return Err(RelayError::Chain { path, line: end.lines.saturating_add(1) });
+        }
         end = found.entries.last().map_or(end, |(_, end)| *end);
         entries.extend(found.entries);
     }
@@ -114,23 +130,35 @@ fn read_chain(folder: &Path) -> Result<(Vec<(AuditEntry, ChainEnd)>, ChainEnd), 
 /// # Errors
 /// When a file cannot be read.
 pub fn check_audit(folder: &Path, remembered: Option<&[u8]>) -> Result<Option<String>, RelayError> {
-    let remembered = remembered.and_then(ChainEnd::from_bytes).unwrap_or(ChainEnd::NONE);
     match read_chain(folder) {
-        Ok((_, end)) if end.lines < remembered.lines => Ok(Some(format!(
-            "the audit log ends after line {}; the database knows of line {}",
-            end.lines, remembered.lines
-        ))),
-        // Lines that came since do not make another past the same; of months that were put away nothing can be said.
-        Ok((entries, _))
-            if entries.first().is_some_and(|(_, first)| first.lines <= remembered.lines)
-                && !entries.iter().any(|(_, end)| *end == remembered) =>
-        {
-            Ok(Some(format!("line {} of the audit log is another than the database knows", remembered.lines)))
-        }
-        Ok(_) => Ok(None),
+        Ok((entries, end)) => Ok(missing(&entries, end, remembered).or_else(|| noted(&entries))),
         Err(error @ RelayError::Chain { .. }) => Ok(Some(error.to_string())),
         Err(error) => Err(error),
     }
+}
+
+/// What is missing of a log that holds together, by what the database remembers of it.
+fn missing(entries: &[(AuditEntry, ChainEnd)], end: ChainEnd, remembered: Option<&[u8]>) -> Option<String> {
+    let remembered = remembered.and_then(ChainEnd::from_bytes).unwrap_or(ChainEnd::NONE);
+    if end.lines < remembered.lines {
+        let (last, known) = (end.lines, remembered.lines);
+        return Some(format!("the audit log ends after line {last}; the database knows of line {known}"));
+    }
+    // Lines that came since do not make another past the same; of months that were put away nothing can be said.
+    let told = entries.first().is_some_and(|(_, first)| first.lines <= remembered.lines);
+    let another = told && !entries.iter().any(|(_, end)| *end == remembered);
+    another.then(|| format!("line {} of the audit log is another than the database knows", remembered.lines))
+}
+
+/// What a line of the log itself tells is missing.
+fn noted(entries: &[(AuditEntry, ChainEnd)]) -> Option<String> {
+    let (entry, at) = entries.iter().find(|(entry, _)| entry.what == MISSED)?;
+    Some(format!("line {} of the audit log tells: {}", at.lines, entry.outcome))
+}
+
+/// Whether a line is the first of a month.
+fn begins(entry: &AuditEntry, month: &str) -> bool {
+    entry.what == MONTH && entry.about == [month]
 }
 
 /// The setting under which a database remembers where its audit log ended.
@@ -140,25 +168,26 @@ pub const fn audit_setting() -> &'static str {
 }
 
 impl Audit {
-    /// Opens the audit log of a relay's folder at this month.
+    /// Opens the audit log of a relay's folder at this month; says as well what is missing of it by what the database remembers.
     ///
     /// # Errors
     /// When it cannot be written or does not hold together.
-    pub fn open(folder: &Path, now_ms: i64) -> Result<Self, RelayError> {
-        let (_, end) = read_audit(folder)?;
+    pub fn open(folder: &Path, now_ms: i64, remembered: Option<&[u8]>) -> Result<(Self, Option<String>), RelayError> {
+        let (entries, end) = read_chain(folder)?;
+        let missing = missing(&entries, end, remembered);
         let folder = folder.join(FOLDER);
         std::fs::create_dir_all(&folder).map_err(|error| RelayError::file(&folder, error))?;
         // A clock that was put back goes on in the month that was begun.
         let month = months(&folder)?.pop().map_or_else(|| month_of(now_ms), |last| last.max(month_of(now_ms)));
-        Self::at(folder, month, end)
+        Ok((Self::at(folder, month, end)?, missing))
     }
 
     fn at(folder: PathBuf, month: String, end: ChainEnd) -> Result<Self, RelayError> {
         let path = file_of(&folder, &month);
         // A first line that a crash cut short goes on where the month before ended.
         let start = if path.exists() { beginning(&path)?.unwrap_or(end) } else { end };
-        let (file, _) = ChainedFile::open::<AuditEntry>(&path, start)?;
-        Ok(Self { folder, month, file })
+        let (file, before) = ChainedFile::open::<AuditEntry>(&path, start)?;
+        Ok(Self { folder, month, file, new: before.is_empty() })
     }
 
     /// Appends a line, flushed when this returns.
@@ -170,11 +199,38 @@ impl Audit {
         if month > self.month {
             *self = Self::at(self.folder.clone(), month, self.file.end())?;
         }
-        self.file.append(std::slice::from_ref(entry))
+        if !self.new {
+            return self.file.append(std::slice::from_ref(entry));
+        }
+        let first = AuditEntry {
+            at_ms: entry.at_ms,
+            who: RELAY.to_owned(),
+            what: MONTH.to_owned(),
+            about: vec![self.month.clone()],
+            count: None,
+            outcome: "begun".to_owned(),
+        };
+        let end = self.file.append(&[&first, entry])?;
+        self.new = false;
+        Ok(end)
     }
 }
 
 impl Central {
+    /// Opens the audit log of the relay's folder. What is missing of it is told in the log itself, so that it is not forgotten once more
+    /// lines came.
+    ///
+    /// # Errors
+    /// When it cannot be written or does not hold together.
+    pub fn open_audit(&mut self, folder: &Path) -> Result<(), RelayError> {
+        let remembered = self.store.setting(KEY)?;
+        let (audit, missing) = Audit::open(folder, self.now_ms(), remembered.as_deref())?;
+        self.audit = Some(audit);
+        let Some(missing) = missing else { return Ok(()) };
+        tracing::error!("{missing}");
+        self.audit(RELAY, MISSED, Vec::new(), None, &missing)
+    }
+
     /// Notes something in the audit log. What must not happen unseen is noted before it is answered.
     ///
     /// # Errors
@@ -214,10 +270,14 @@ mod tests {
         }
     }
 
+    fn opened(folder: &Path) -> Audit {
+        Audit::open(folder, 0, None).unwrap().0
+    }
+
     #[test]
     fn months_are_one_chain_and_old_ones_may_go() {
         let folder = tempfile::TempDir::new().unwrap();
-        let mut audit = Audit::open(folder.path(), 0).unwrap();
+        let mut audit = opened(folder.path());
         let mut end = ChainEnd::NONE;
         for day in [0, 1, 31, 32, 59, 20] {
             end = audit.append(&entry(day * DAY_MS)).unwrap();
@@ -225,18 +285,24 @@ mod tests {
         drop(audit);
         assert_eq!(months(&folder.path().join(FOLDER)).unwrap(), ["1970-01", "1970-02", "1970-03"]);
         let (entries, read) = read_audit(folder.path()).unwrap();
-        assert_eq!((entries.len(), read, end.lines), (6, end, 6));
+        assert_eq!((entries.len(), read, end.lines), (9, end, 9), "each month begins with a line of its own");
         assert_eq!(check_audit(folder.path(), Some(&end.to_bytes())).unwrap(), None);
         std::fs::remove_file(folder.path().join(FOLDER).join("1970-01.jsonl")).unwrap();
         assert_eq!(read_audit(folder.path()).unwrap().1, end, "what is left still leads to the end");
-        let mut audit = Audit::open(folder.path(), 0).unwrap();
-        assert_eq!(audit.append(&entry(60 * DAY_MS)).unwrap().lines, 7);
+        let mut audit = opened(folder.path());
+        assert_eq!(audit.append(&entry(60 * DAY_MS)).unwrap().lines, 10);
+        drop(audit);
+        let oldest = folder.path().join(FOLDER).join("1970-02.jsonl");
+        let text = std::fs::read_to_string(&oldest).unwrap();
+        std::fs::write(&oldest, text.split_once('\n').unwrap().1).unwrap();
+        let found = check_audit(folder.path(), Some(&end.to_bytes())).unwrap().unwrap();
+        assert!(found.contains("1970-02.jsonl"), "of a month that is there every line is: {found}");
     }
 
     #[test]
     fn lines_that_are_altered_or_gone_are_missed() {
         let folder = tempfile::TempDir::new().unwrap();
-        let mut audit = Audit::open(folder.path(), 0).unwrap();
+        let mut audit = opened(folder.path());
         let mut end = ChainEnd::NONE;
         for _ in 0..3 {
             end = audit.append(&entry(0)).unwrap();
@@ -250,23 +316,44 @@ mod tests {
         assert!(found.unwrap().contains("after line 2"));
         std::fs::write(&path, text.replacen("office", "nobody", 1)).unwrap();
         let found = check_audit(folder.path(), Some(&end.to_bytes())).unwrap();
-        assert!(found.unwrap().contains("line 2"), "the line after the altered one does not fit");
+        assert!(found.unwrap().contains("line 3"), "the line after the altered one does not fit");
         std::fs::write(&path, text.replace("\"status\",\"outcome\":\"done\"}\n", "\"status\",\"outcome\":\"dome\"}\n"))
             .unwrap();
         assert!(check_audit(folder.path(), Some(&end.to_bytes())).unwrap().is_some());
     }
 
     #[test]
+    fn what_was_missing_is_told_after_more_lines_came() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let mut audit = opened(folder.path());
+        let mut end = ChainEnd::NONE;
+        for _ in 0..3 {
+            end = audit.append(&entry(0)).unwrap();
+        }
+        drop(audit);
+        let path = folder.path().join(FOLDER).join("1970-01.jsonl");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let kept: Vec<&str> = text.lines().take(2).collect();
+        std::fs::write(&path, format!("{}\n", kept.join("\n"))).unwrap();
+        let (mut audit, missing) = Audit::open(folder.path(), 0, Some(&end.to_bytes())).unwrap();
+        let line = AuditEntry { what: MISSED.to_owned(), outcome: missing.unwrap(), ..entry(0) };
+        audit.append(&line).unwrap();
+        end = audit.append(&entry(0)).unwrap();
+        let found = check_audit(folder.path(), Some(&end.to_bytes())).unwrap().unwrap();
+        assert!(found.contains("line 3") && found.contains("after line 2"), "{found}");
+    }
+
+    #[test]
     fn a_log_that_was_written_anew_and_goes_on_is_missed() {
         let [folder, other] = [(); 2].map(|()| tempfile::TempDir::new().unwrap());
-        let mut audit = Audit::open(folder.path(), 0).unwrap();
+        let mut audit = opened(folder.path());
         let end = audit.append(&entry(0)).unwrap();
         audit.append(&entry(1)).unwrap();
-        let mut anew = Audit::open(other.path(), 0).unwrap();
+        let mut anew = opened(other.path());
         for at_ms in 5..8 {
             anew.append(&entry(at_ms)).unwrap();
         }
         assert_eq!(check_audit(folder.path(), Some(&end.to_bytes())).unwrap(), None);
-        assert!(check_audit(other.path(), Some(&end.to_bytes())).unwrap().unwrap().contains("line 1"));
+        assert!(check_audit(other.path(), Some(&end.to_bytes())).unwrap().unwrap().contains("line 2"));
     }
 }

@@ -126,6 +126,7 @@ impl Central {
             C::Backup { to } => {
                 let (epoch, at_ms) = (self.office, self.now_ms());
                 let backup = crate::backup::take(&self.reader, &self.folder, self.files.folder(), &to, epoch, at_ms)?;
+                self.note_backup(at_ms)?;
                 Ok(OfficeAnswer::BackedUp { bytes: backup.bytes })
             }
             C::Status => self.status(),

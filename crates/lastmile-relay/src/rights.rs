@@ -109,6 +109,23 @@ pub(crate) fn covers(part: &str, scope: &Scope) -> bool {
     }
 }
 
+/// The setting that remembers which versions are stopped, for whoever opens the folder without the configuration.
+const STOPPED: &str = "relay.stopped_versions";
+
+/// The versions that are stopped: those named, which the folder remembers from now on, or those that it remembers.
+pub(crate) fn stopped_versions(
+    store: &mut Store,
+    named: Option<&BTreeSet<String>>,
+) -> Result<BTreeSet<String>, StoreError> {
+    let kept = store.setting(STOPPED)?.unwrap_or_default();
+    let Some(named) = named else { return Ok(serde_json::from_slice(&kept).unwrap_or_default()) };
+    let text = serde_json::to_vec(named).unwrap_or_default();
+    if kept != text && !(kept.is_empty() && named.is_empty()) {
+        store.set_setting(STOPPED, &text)?;
+    }
+    Ok(named.clone())
+}
+
 /// What the relay remembers to judge by.
 #[derive(Debug)]
 pub(crate) struct Rights {

@@ -257,8 +257,16 @@ async fn prepare(shared: &Shared, hello: &Hello) -> Result<(SessionConfig, Vec<L
 async fn enrol(shared: &Shared, body: &[u8]) -> Result<Vec<u8>, Refusal> {
     let (enrol, author, request) = read_enrol_request(body, &shared.deployment)?;
     check_time(shared, &request)?;
-    see_nonce(shared, &shared.enrol_nonces, author, &request)?;
+    if shared.enrol_nonces.knows(author, request.auth.nonce) {
+        return Err(Code::Repeated.into());
+    }
     let answered = shared.writer.ask(move |central| central.enrol(&enrol)).await?;
     let chain = answered.map_err(|(code, arguments)| Refusal { arguments, ..code.into() })?;
+    // Only now, so that who has no invite fills nothing. Who has one gets the same certificate however often it asks, so that a full
+    // table shuts nobody out.
+    match see_nonce(shared, &shared.enrol_nonces, author, &request) {
+        Err(refusal) if refusal.code != Code::Busy => return Err(refusal),
+        _ => {}
+    }
     Ok(enrolled_response(chain).map_err(|_| Code::Internal)?)
 }

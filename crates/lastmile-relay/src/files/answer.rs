@@ -1,5 +1,6 @@
 //! Answering `POST /v1/files`.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -18,6 +19,7 @@ use lastmile_store::{NamedFile, Naming};
 
 use super::arriving::Taken;
 use crate::RelayError;
+use crate::central::Central;
 use crate::meter::{metered, thread_time};
 use crate::rates::{Cost, Payer};
 use crate::server::Shared;
@@ -26,6 +28,9 @@ use crate::sync::{Refusal, Said, charge, signed};
 /// How often and how long apart a file is looked for whose record may be on its way into the views.
 const LOOKS: u32 = 20;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The most held back changes of one device that are looked through for what names a file: its latest.
+const MOST_HIDDEN: usize = 256;
 
 /// Answers `POST /v1/files`.
 pub(crate) async fn answer_files(shared: &Arc<Shared>, address: Option<IpAddr>, body: &[u8]) -> Said {
@@ -80,8 +85,35 @@ struct Found {
     kept: Option<u64>,
 }
 
+/// What names files of a scope: the records that show, or else what the asker's own device wrote and is held back, so that a release does
+/// not find the bytes gone.
+fn named_files(
+    central: &mut Central,
+    (scope, no): (&Scope, u32),
+    hashes: &[[u8; 32]],
+    asker: AuthorId,
+) -> Result<Vec<Vec<NamedFile>>, RelayError> {
+    let mut named = Vec::with_capacity(hashes.len());
+    for hash in hashes {
+        named.push(central.reader.named_files(Some(no), Some(hash))?);
+    }
+    if named.iter().any(Vec::is_empty) {
+        let trust = central.trust()?;
+        let device = trust.first_of(asker);
+        let held = central.store.vector(scope);
+        let authors = held.entries().map(|entry| entry.segment.author);
+        let own: BTreeSet<AuthorId> = authors.filter(|author| trust.first_of(*author) == device).collect();
+        let hidden = central.store.hidden_files(scope, &|author| own.contains(&author), MOST_HIDDEN)?;
+        for (named, hash) in named.iter_mut().zip(hashes).filter(|(named, _)| named.is_empty()) {
+            named.extend(hidden.iter().filter(|hidden| hidden.hash == *hash).cloned());
+        }
+    }
+    Ok(named)
+}
+
 /// Looks files of a scope up for an author. Of what the author has no part in, and of what no record names, nothing is found; neither is
-/// told from the other.
+/// told from the other. Of a scope whose views lag behind its logs it is said that the relay is busy, not that a file is unknown: whoever
+/// hears that may let go of it.
 async fn look_up(
     shared: &Shared,
     asker: Asker,
@@ -92,27 +124,28 @@ async fn look_up(
         let (scope, hashes) = (scope.clone(), hashes.clone());
         let looked = shared.writer.ask(move |central| {
             let began = thread_time();
-            let nothing = || (hashes.iter().map(|_| None).collect::<Vec<_>>(), false, Duration::ZERO);
+            let nothing = || (hashes.iter().map(|_| None).collect::<Vec<_>>(), false, false, Duration::ZERO);
             let Some(access) = central.access_now(asker.author, &scope)? else { return Ok(nothing()) };
             let no = central.store.scopes().find(|(_, held)| **held == scope).map(|(no, _)| no);
             let Some(no) = no else { return Ok(nothing()) };
             let mut found = Vec::with_capacity(hashes.len());
-            for hash in &hashes {
-                let named = central.reader.named_files(Some(no), Some(hash))?;
+            let named = named_files(central, (&scope, no), &hashes, asker.author)?;
+            for (hash, named) in hashes.iter().zip(named) {
                 let kept = central.store.file(&scope, hash)?.filter(|file| file.state == Kept::Elsewhere);
                 let kept = kept.map(|file| file.size);
                 found.push((!named.is_empty()).then_some(Found { access, named, kept }));
             }
             let behind = central.store.logs_behind().iter().any(|log| log.scope == scope);
-            Ok((found, behind, thread_time().saturating_sub(began)))
+            // These stay behind until the relay is started again.
+            let stuck = central.store.skipped().any(|log| log.scope == scope);
+            Ok((found, behind, stuck, thread_time().saturating_sub(began)))
         });
-        let (found, behind, spent) = looked.await?;
+        let (found, behind, stuck, spent) = looked.await?;
         asker.pay(shared, spent);
-        if !behind || found.iter().all(Option::is_some) {
+        if !(behind || stuck) || found.iter().all(Option::is_some) {
             return Ok(found);
         }
-        // Whoever hears that a file is unknown may let go of it, so it is said only when it is sure.
-        if look >= LOOKS {
+        if !behind || look >= LOOKS {
             return Err(Code::Busy.into());
         }
         // What a record names is found once the views show it, a moment after it came.
@@ -179,26 +212,35 @@ async fn take(shared: &Arc<Shared>, asker: Asker, piece: PieceFrame) -> Result<H
         })
     };
     let taken = taken.await.map_err(|_| Code::Internal)?.map_err(|error| cannot_store(&error))?;
-    shared.files.took(&scope, author, length, now_ms);
     let bytes = match taken {
-        Taken::Held(held) => return Ok(answer(FileState::Begun(held))),
+        Taken::Not(held) => return Ok(answer(FileState::Begun(held))),
+        Taken::Held(held) => {
+            shared.files.took(&scope, author, length, now_ms);
+            // Its record may have been erased while it was written.
+            if look_up(shared, asker, &scope, vec![hash]).await?.pop().flatten().is_none() {
+                drop_part(shared, author, &scope, hash).await;
+                return Err(Code::NotFound.into());
+            }
+            return Ok(answer(FileState::Begun(held)));
+        }
         Taken::Full => return Err(Code::Busy.into()),
         Taken::All(bytes) => bytes,
     };
+    shared.files.took(&scope, author, length, now_ms);
     let kept = keep(shared, asker, (&scope, hash), bytes, &meant).await;
-    let dropped = {
-        let (files, scope) = (Arc::clone(&shared.files), scope.clone());
-        // Where there was no room what came stays, so that only the end is brought again.
-        let stays = kept.as_ref().is_err_and(|error| !matches!(error.code, Code::FileRefused | Code::NotFound));
-        tokio::task::spawn_blocking(move || {
-            if !stays {
-                files.arriving.lock().unwrap_or_else(PoisonError::into_inner).drop_file(author, &scope, &hash);
-            }
-        })
-    };
-    // A file that stays among those that arrive goes when its time is over.
-    let _ = dropped.await;
+    // Where there was no room what came stays, so that only the end is brought again.
+    let is_over = |refusal: &Refusal| matches!(refusal.code, Code::FileRefused | Code::NotFound);
+    if kept.as_ref().err().is_none_or(is_over) {
+        drop_part(shared, author, &scope, hash).await;
+    }
     kept.map(|()| whole())
+}
+
+/// Drops what an author brought of a file. One that stays for all that goes when its time is over.
+async fn drop_part(shared: &Arc<Shared>, author: AuthorId, scope: &Scope, hash: [u8; 32]) {
+    let (files, scope) = (Arc::clone(&shared.files), scope.clone());
+    let drop = move || files.arriving.lock().unwrap_or_else(PoisonError::into_inner).drop_file(author, &scope, &hash);
+    let _ = tokio::task::spawn_blocking(drop).await;
 }
 
 /// Keeps a file that is what its hash, its record and the rules say.
@@ -229,7 +271,7 @@ async fn keep(
     let note = shared.writer.ask(move |central| {
         // Its record may have been erased since it was looked up; then the file goes as well.
         let no = central.store.hold_scope(&noted)?;
-        let is_named = !central.reader.named_files(Some(no), Some(&hash))?.is_empty();
+        let is_named = !named_files(central, (&noted, no), &[hash], asker.author)?.iter().all(Vec::is_empty);
         let state = if is_named { Kept::Elsewhere } else { Kept::Gone };
         central.store.note_file(&noted, hash, size, state, None)?;
         Ok(is_named)
