@@ -92,6 +92,7 @@ const FAULTS: &[(&str, &str, &str, &str)] = &[
     ("unbounded-header", "heads have no limit of length", LIMITS, "a head of 80 KiB"),
     ("uncounted-sockets", "connections that stay behind a proxy count for nobody", LIMITS, "a third connection"),
     ("gate-panics", "every batch makes validation panic", LIMITS, "the relay goes on"),
+    ("forbidden-is-told", "scopes that there are get another answer", RIGHTS, "told from one that there is not"),
     ("answer-before-commit", "most commits are answered before they are made", SIMULATOR, "holds no replica"),
 ];
 
