@@ -22,6 +22,9 @@ const PATH: &str = "path::a_fault_is_noticed";
 /// The tests of who may write and read what.
 const RIGHTS: &str = "rights::a_fault_is_noticed";
 
+/// The tests of the rules that commits are held against.
+const RULES: &str = "rules::a_fault_is_noticed";
+
 /// The tests of what the relay takes of whom.
 const LIMITS: &str = "limits::a_fault_is_noticed";
 
@@ -93,6 +96,26 @@ const FAULTS: &[(&str, &str, &str, &str)] = &[
     ("uncounted-sockets", "connections that stay behind a proxy count for nobody", LIMITS, "a third connection"),
     ("gate-panics", "every batch makes validation panic", LIMITS, "the relay goes on"),
     ("forbidden-is-told", "scopes that there are get another answer", RIGHTS, "told from one that there is not"),
+    ("roles-unjudged", "the relay lets every role do everything", RULES, "what a role may not do counts"),
+    ("events-rewritten", "whoever may write a record rewrites its events", RULES, "an event that was rewritten counts"),
+    ("office-fields-open", "devices write what is the office's alone", RULES, "the office's alone counts"),
+    ("any-place", "records stand in scopes of any kind", RULES, "a scope of another kind counts"),
+    ("scope-unjudged", "certificates count in every scope", RULES, "a community of others counts"),
+    ("grants-unread", "each user of a device may do what any may", RULES, "users was granted counts"),
+    ("grants-never-end", "what was granted once stays granted", RULES, "after a grant had ended counts"),
+    (
+        "grants-everywhere",
+        "what was granted counts wherever the device is used",
+        RULES,
+        "where nothing was granted counts",
+    ),
+    ("anybody-acts", "work counts for persons the device was not given to", RULES, "none of the device's users counts"),
+    ("nobody-acts", "work counts that says of no person who did it", RULES, "work of nobody in particular counts"),
+    ("revoked-counts", "what comes after a revocation is taken", RULES, "work of after a revocation counts"),
+    ("end-unjudged", "a device's time is not held against its work", RULES, "the end of a device's time counts"),
+    ("logs-go-back", "each commit is believed the day it claims", RULES, "claimed after a later one counts"),
+    ("receipts-forgotten", "days before the last receipt are believed", RULES, "what was receipted already counts"),
+    ("version-first", "a stopped version hides what else is forbidden", RULES, "might do is held back as `version`"),
     ("answer-before-commit", "most commits are answered before they are made", SIMULATOR, "holds no replica"),
 ];
 
