@@ -6,6 +6,7 @@
 mod bare;
 mod device;
 mod disk;
+mod doors;
 mod failing;
 mod files;
 mod limits;

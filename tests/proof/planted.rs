@@ -25,6 +25,9 @@ const RIGHTS: &str = "rights::a_fault_is_noticed";
 /// The tests of the rules that commits are held against.
 const RULES: &str = "rules::a_fault_is_noticed";
 
+/// The tests of who comes in by which door.
+const DOORS: &str = "doors::a_fault_is_noticed";
+
 /// The tests of what the relay takes of whom.
 const LIMITS: &str = "limits::a_fault_is_noticed";
 
@@ -116,6 +119,18 @@ const FAULTS: &[(&str, &str, &str, &str)] = &[
     ("logs-go-back", "each commit is believed the day it claims", RULES, "claimed after a later one counts"),
     ("receipts-forgotten", "days before the last receipt are believed", RULES, "what was receipted already counts"),
     ("version-first", "a stopped version hides what else is forbidden", RULES, "might do is held back as `version`"),
+    ("live-unsigned", "the signature of a live sign-in is not verified", DOORS, "served in another's name"),
+    (
+        "revoked-stays-connected",
+        "a revocation leaves connections as they are",
+        DOORS,
+        "a revoked device stays connected",
+    ),
+    ("invites-serve-again", "an invite serves as often as it is used", DOORS, "an invite that was used serves"),
+    ("invites-never-end", "an invite serves for ever", DOORS, "an invite that has expired serves"),
+    ("withdrawn-invites-serve", "an invite that was taken back serves", DOORS, "an invite that was withdrawn serves"),
+    ("any-token", "the office's secret is not asked for", DOORS, "with a guessed secret"),
+    ("forwarded-is-near", "what a proxy passes on counts as from here", DOORS, "through a proxy"),
     ("answer-before-commit", "most commits are answered before they are made", SIMULATOR, "holds no replica"),
 ];
 
