@@ -131,6 +131,9 @@ const FAULTS: &[(&str, &str, &str, &str)] = &[
     ("withdrawn-invites-serve", "an invite that was taken back serves", DOORS, "an invite that was withdrawn serves"),
     ("any-token", "the office's secret is not asked for", DOORS, "with a guessed secret"),
     ("forwarded-is-near", "what a proxy passes on counts as from here", DOORS, "through a proxy"),
+    ("files-of-any-scope", "files are for every device", FILES, "a file of another community was served"),
+    ("files-to-revoked", "files are served to whoever may still bring", FILES, "a revoked device was served a file"),
+    ("files-are-shown", "a browser may show what is attached", FILES, "came without `x-content-type-options"),
     ("answer-before-commit", "most commits are answered before they are made", SIMULATOR, "holds no replica"),
 ];
 
