@@ -134,6 +134,7 @@ const FAULTS: &[(&str, &str, &str, &str)] = &[
     ("files-of-any-scope", "files are for every device", FILES, "a file of another community was served"),
     ("files-to-revoked", "files are served to whoever may still bring", FILES, "a revoked device was served a file"),
     ("files-are-shown", "a browser may show what is attached", FILES, "came without `x-content-type-options"),
+    ("no-daily-limit", "a device may bring any amount in a day", LIMITS, "a day has no measure of commits"),
     ("answer-before-commit", "most commits are answered before they are made", SIMULATOR, "holds no replica"),
 ];
 
