@@ -135,6 +135,9 @@ const FAULTS: &[(&str, &str, &str, &str)] = &[
     ("files-to-revoked", "files are served to whoever may still bring", FILES, "a revoked device was served a file"),
     ("files-are-shown", "a browser may show what is attached", FILES, "came without `x-content-type-options"),
     ("no-daily-limit", "a device may bring any amount in a day", LIMITS, "a day has no measure of commits"),
+    ("register-unwritten", "revocations are not entered in the register", RIGHTS, "stands in no register"),
+    ("register-unasked", "a register that is too short is taken", RIGHTS, "shorter than the database knows was taken"),
+    ("audit-unwritten", "what is done is not written down", RIGHTS, "stands in no audit log"),
     ("answer-before-commit", "most commits are answered before they are made", SIMULATOR, "holds no replica"),
 ];
 

@@ -430,7 +430,10 @@ async fn altered_logs_are_found() -> Result<(), String> {
     let month = std::fs::read_dir(folder.join("audit")).unwrap().next().unwrap().unwrap().path();
     let whole = std::fs::read_to_string(&month).unwrap();
     let lines: Vec<&str> = whole.lines().collect();
-    assert!(lines.len() >= 3 && read_audit(&folder).is_ok());
+    if lines.len() < 3 {
+        return Err("what was done stands in no audit log".to_owned());
+    }
+    assert!(read_audit(&folder).is_ok());
     let without_the_second = [&lines[..1], &lines[2..]].concat().join("\n");
     let altered = whole.replacen("\"outcome\":\"done\"", "\"outcome\":\"none\"", 1);
     assert_ne!(altered, whole);
@@ -442,6 +445,25 @@ async fn altered_logs_are_found() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Who was revoked stands in the register before that is answered, and a register that is shorter than that is missed.
+async fn registers_are_whole() -> Result<(), String> {
+    let field = Field::new().await;
+    let lost = field.enrol("lost").await;
+    field.revoke(&lost).await;
+    let (author, Field { folder, relay }) = (lost.author().to_string(), field);
+    let register = folder.path().join("relay/register.jsonl");
+    let whole = std::fs::read_to_string(&register).unwrap();
+    if !whole.contains(&author) {
+        return Err("a revocation that was answered stands in no register".to_owned());
+    }
+    relay.stop().await.unwrap();
+    std::fs::write(&register, whole.lines().take(1).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    match RelayFolder::open_or_create(folder.path().join("relay"), &RelayOptions::default()) {
+        Err(RelayError::RegisterShort { .. }) => Ok(()),
+        other => Err(format!("a register that is shorter than the database knows was taken: {other:?}")),
+    }
 }
 
 async fn checks() -> Result<(), String> {
@@ -456,6 +478,7 @@ async fn checks() -> Result<(), String> {
     the_unjudged_waits().await?;
     old_work_ends().await?;
     versions_are_stopped().await?;
+    registers_are_whole().await?;
     altered_logs_are_found().await
 }
 
