@@ -17,6 +17,7 @@ mod power;
 mod rights;
 mod rot;
 mod rules;
+mod secrets;
 mod simulator;
 #[path = "../../crates/lastmile-store/tests/support/mod.rs"]
 #[expect(dead_code, reason = "the proofs need less of it than the laws")]

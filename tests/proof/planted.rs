@@ -28,6 +28,9 @@ const RULES: &str = "rules::a_fault_is_noticed";
 /// The tests of who comes in by which door.
 const DOORS: &str = "doors::a_fault_is_noticed";
 
+/// The test that looks for id numbers.
+const SECRETS: &str = "secrets::a_fault_is_noticed";
+
 /// The tests of what the relay takes of whom.
 const LIMITS: &str = "limits::a_fault_is_noticed";
 
@@ -138,6 +141,8 @@ const FAULTS: &[(&str, &str, &str, &str)] = &[
     ("register-unwritten", "revocations are not entered in the register", RIGHTS, "stands in no register"),
     ("register-unasked", "a register that is too short is taken", RIGHTS, "shorter than the database knows was taken"),
     ("audit-unwritten", "what is done is not written down", RIGHTS, "stands in no audit log"),
+    ("number-in-clear", "devices send id numbers unsealed", SECRETS, "an id number stands in a request"),
+    ("number-in-the-log", "the relay logs the numbers that it opens", SECRETS, "an id number stands in a log"),
     ("answer-before-commit", "most commits are answered before they are made", SIMULATOR, "holds no replica"),
 ];
 

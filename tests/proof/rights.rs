@@ -54,7 +54,7 @@ impl Field {
         self.enrol_with(name, &self.invite(|_| {}).await).await
     }
 
-    async fn enrol_with(&self, name: &str, invite: &Invite) -> Replica {
+    pub async fn enrol_with(&self, name: &str, invite: &Invite) -> Replica {
         Replica::enrol(&self.folder.path().join(name), invite, name, ReplicaOptions::default()).await.unwrap()
     }
 
