@@ -1,6 +1,8 @@
 //! Who comes in by which door: sign-ins, revocations, invites, the office's own. The checks that planted faults must turn red.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -8,12 +10,15 @@ use lastmile_log::{AuthorKey, Invite};
 use lastmile_protocol::enrol::enrol_request;
 use lastmile_protocol::frame::FrameReader;
 use lastmile_protocol::{Carrier, Code, Frame, PeerCheck, Role, Session, SessionConfig, feed, limits, pump};
-use lastmile_relay::{InviteOrder, OfficeAnswer, OfficeCommand, RunningRelay};
+use lastmile_relay::{
+    Decision, InviteOrder, Likeness, OfficeAnswer, OfficeCommand, RunningRelay, Selection, read_audit,
+};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{WebSocketStream, client_async};
+use uuid::Uuid;
 
 use crate::bare::{
     COMMUNITY, Device, NOW, activity, apart, community, enrolled, error_in, fresh, fresh_id, post, relay,
@@ -173,11 +178,68 @@ fn the_office_is_asked_by_its_own(addr: SocketAddr, token: &str) -> Result<(), S
     }
 }
 
+/// Every command, about nothing in particular.
+fn every_command(backup: PathBuf) -> Vec<OfficeCommand> {
+    let (id, ids, text) = (Uuid::nil(), vec![Uuid::nil()], || "无".to_owned());
+    let (author, scope, role, reason) = (text, || COMMUNITY.to_owned(), || "worker".to_owned(), text);
+    vec![
+        OfficeCommand::invite(&[COMMUNITY], lastmile_model::roles::Role::Worker),
+        OfficeCommand::Invites,
+        OfficeCommand::Withdraw { invite: text() },
+        OfficeCommand::Devices { within: None },
+        OfficeCommand::Rename { author: author(), name: text() },
+        OfficeCommand::Reassign { author: author(), persons: None, roles: None, scopes: None, until_ms: None },
+        OfficeCommand::Revoke { author: author(), reason: reason() },
+        OfficeCommand::Grant { person: id, role: role(), scope: scope(), since: None, until: None },
+        OfficeCommand::EndGrant { person: id, role: role(), scope: scope(), until: None },
+        OfficeCommand::Grants { person: id },
+        OfficeCommand::Erase { record_type: None, id, reason: reason() },
+        OfficeCommand::Duplicates { record_type: None, within: None, likeness: Likeness::Weak, limit: 0 },
+        OfficeCommand::Conflicts { record_type: None, within: None, all: false, limit: 0 },
+        OfficeCommand::Resolve { record_type: None, id, field: text(), decision: Decision::Take(0), reason: reason() },
+        OfficeCommand::Link { loser: id, winner: id, reason: reason() },
+        OfficeCommand::Unlink { loser: id, winner: id, reason: reason() },
+        OfficeCommand::Confirm { which: Selection::All, on: None },
+        OfficeCommand::Verify { which: Selection::Ids(ids.clone()) },
+        OfficeCommand::MarkDuplicate { activity: id, of: id, reason: reason() },
+        OfficeCommand::Return { ids, why: reason() },
+        OfficeCommand::Move { person: id, to: scope(), on: None, why: reason() },
+        OfficeCommand::Quarantine { scope: scope(), author: author(), from: 1, to: None, reason: reason() },
+        OfficeCommand::Release { scope: scope(), author: author(), from: 1, to: None, reason: reason() },
+        OfficeCommand::Tallies { year: 2026 },
+        OfficeCommand::Backup { to: backup },
+        OfficeCommand::Status,
+    ]
+}
+
+/// Whatever the office asks is noted once, come of it what may; only how things stand is told without.
+async fn commands_are_noted(relay: &RunningRelay, folder: &Path) -> Result<(), String> {
+    // What reads commands names all that there are.
+    let known = serde_json::from_str::<OfficeCommand>(r#"{"command":"?"}"#).unwrap_err().to_string();
+    let known: BTreeSet<String> = known.split('`').skip(3).step_by(2).map(str::to_owned).collect();
+    let mut tried = BTreeSet::new();
+    for command in every_command(folder.join("backup")) {
+        let word = serde_json::to_value(&command).unwrap()["command"].as_str().unwrap().to_owned();
+        let before = read_audit(folder).unwrap().0.len();
+        let _ = relay.office().run(command).await;
+        let noted: Vec<String> =
+            read_audit(folder).unwrap().0.into_iter().skip(before).map(|entry| entry.who + " " + &entry.what).collect();
+        let wanted = if word == "status" { Vec::new() } else { vec![format!("office {word}")] };
+        if noted != wanted {
+            return Err(format!("`{word}` was noted {} times: {noted:?}", noted.len()));
+        }
+        tried.insert(word);
+    }
+    assert_eq!(tried, known, "every command is tried");
+    Ok(())
+}
+
 async fn checks() -> Result<(), String> {
     let (folder, relay) = relay().await;
     live_sign_ins_are_verified(&relay).await?;
     revocations_close_connections(&relay).await?;
     invites_are_used_up(&relay).await?;
+    commands_are_noted(&relay, folder.path()).await?;
     let token = std::fs::read_to_string(folder.path().join("admin.token")).unwrap().trim().to_owned();
     let addr = relay.addr();
     apart(move || the_office_is_asked_by_its_own(addr, &token)).await

@@ -101,6 +101,7 @@ const FAULTS: &[(&str, &str, &str, &str)] = &[
     ("unbounded-header", "heads have no limit of length", LIMITS, "a head of 80 KiB"),
     ("uncounted-sockets", "connections that stay behind a proxy count for nobody", LIMITS, "a third connection"),
     ("gate-panics", "every batch makes validation panic", LIMITS, "the relay goes on"),
+    ("lists-unnoted", "what the office only looks at is not noted", DOORS, "was noted 0 times"),
     ("forbidden-is-told", "scopes that there are get another answer", RIGHTS, "told from one that there is not"),
     ("roles-unjudged", "the relay lets every role do everything", RULES, "what a role may not do counts"),
     ("events-rewritten", "whoever may write a record rewrites its events", RULES, "an event that was rewritten counts"),
