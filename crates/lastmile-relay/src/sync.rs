@@ -228,7 +228,8 @@ async fn prepare(shared: &Shared, hello: &Hello) -> Result<(SessionConfig, Vec<L
         let own = central.trust()?.in_force(author).map(|own| own.scopes).unwrap_or_default();
         let mut introduce = introduce || own.iter().any(|scope| named.iter().all(|(of, _)| of != scope));
         for (scope, peer_has) in named {
-            let access = central.access(author, &scope, now_ms)?;
+            let told = planted!("forbidden-is-told") && central.store.scopes().any(|(_, held)| *held == scope);
+            let access = central.access(author, &scope, now_ms)?.or(told.then_some(Access::UploadOnly));
             introduce |= access != Some(Access::Full);
             // Whether there is such a scope is nobody's business who has no part in it.
             let Some(access) = access else { continue };

