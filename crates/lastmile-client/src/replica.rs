@@ -346,7 +346,8 @@ impl Replica {
     /// When the office's key is missing or damaged.
     pub fn seal_value(&self, plain: &[u8]) -> Result<Vec<u8>, ClientError> {
         if planted!("number-in-clear") {
-            return Ok(plain.to_vec());
+            // As long as what is sealed, so that only what is looked for tells it.
+            return Ok(plain.repeat(4));
         }
         let stored = lock(&self.store).setting(OFFICE_KEY)?;
         let public: [u8; 32] = stored.and_then(|bytes| bytes.try_into().ok()).ok_or(ClientError::OfficeKey)?;
