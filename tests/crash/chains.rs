@@ -7,7 +7,7 @@ use crate::injected::has_strace;
 
 /// Asks the office of the relay that serves this ground.
 fn ask(ground: &Ground, command: OfficeCommand) -> Result<OfficeAnswer, OfficeError> {
-    Office::open(&ground.relay(), &RelayOptions::default()).unwrap().run(command)
+    Office::open(ground.relay(), &RelayOptions::default()).unwrap().run(command)
 }
 
 /// Whether the device is revoked, as the relay says that is started anew on a disk that works.
