@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use lastmile_client::auto::Pace;
@@ -41,11 +42,11 @@ async fn what_is_recorded_offline_reaches_the_relay_and_a_colleague() {
 
 /// A clock that is wrong by so many milliseconds.
 #[derive(Debug)]
-struct Wrong(i64);
+struct Wrong(Arc<AtomicI64>);
 
 impl Clock for Wrong {
     fn now_ms(&self) -> i64 {
-        SystemClock.now_ms() + self.0
+        SystemClock.now_ms() + self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -58,7 +59,8 @@ async fn a_wrong_clock_is_reported_on_the_device_and_at_the_office_and_decides_n
     settle(&right).await;
     for (name, off_ms) in [("ahead", 3 * DAY_MS), ("behind", -2 * DAY_MS)] {
         let author = field.enrol(name).await.author().to_string();
-        let options = ReplicaOptions { clock: Arc::new(Wrong(off_ms)), ..ReplicaOptions::default() };
+        let off = Arc::new(AtomicI64::new(off_ms));
+        let options = ReplicaOptions { clock: Arc::new(Wrong(Arc::clone(&off))), ..ReplicaOptions::default() };
         let wrong = Replica::open(&field.path(name), options).unwrap();
         assert_eq!(wrong.status().unwrap().clock_off_ms, None, "nobody has said so yet");
         settle(&wrong).await;
@@ -77,6 +79,9 @@ async fn a_wrong_clock_is_reported_on_the_device_and_at_the_office_and_decides_n
         let OfficeAnswer::Devices { devices } = field.relay().office().run(list).await.unwrap() else { panic!() };
         let told = devices.iter().find(|device| device.author == author).unwrap().clock_ahead_ms;
         assert_eq!(told.is_some_and(|ahead_ms| (ahead_ms - off_ms).abs() < 60_000), off_ms > 0, "{told:?}");
+        off.store(0, Ordering::Relaxed);
+        settle(&wrong).await;
+        assert_eq!(wrong.status().unwrap().clock_off_ms, None, "it was set right");
     }
     assert_eq!(right.status().unwrap().clock_off_ms, None);
 }

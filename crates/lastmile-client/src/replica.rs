@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use lastmile_log::{AuthorKey, Deployment, Vector, hlc, seal_value};
 use lastmile_model::{AuthorId, Catalogue, RecordId, RecordType, Scope, ScopeKind, planted};
+use lastmile_protocol::limits::AUTH_WINDOW_MS;
 use lastmile_protocol::{Carrier as CarrierKind, Role, Session, SessionConfig};
 use lastmile_store::sqlite::{OpenOptions, open};
 use lastmile_store::{Durability, FullRecord, NewCommit, Reader, Saved, Store, StoreError, Touched, Unsent};
@@ -450,7 +451,8 @@ impl Replica {
         status.unsent_changes = unsent.changes;
         status.revoked = revoked;
         let ahead_ms = self.ahead_ms.load(Ordering::Relaxed);
-        status.clock_off_ms = (ahead_ms != 0).then(|| ahead_ms.saturating_neg());
+        let is_off = ahead_ms.unsigned_abs() > AUTH_WINDOW_MS.unsigned_abs();
+        status.clock_off_ms = is_off.then(|| ahead_ms.saturating_neg());
         Ok(status)
     }
 

@@ -41,7 +41,9 @@ impl Central {
         }
         let mut parts: BTreeSet<(Scope, String, RecordId)> = BTreeSet::new();
         let is_person = record_type == "person";
-        let same = if is_person { self.links()?.records_of(RecordId(id)) } else { BTreeSet::from([RecordId(id)]) };
+        // A catalogue of another kind may have no links.
+        let linked = is_person && self.catalogue.get("merge_link").is_some();
+        let same = if linked { self.links()?.records_of(RecordId(id)) } else { BTreeSet::from([RecordId(id)]) };
         for of in same {
             let mut places = self.places_of(&record_type, of)?;
             // What is out of sight may be released.
