@@ -154,6 +154,22 @@ async fn files_go_with_their_record(field: &Field) -> Result<(), String> {
     Ok(())
 }
 
+/// The photo of what is held back is taken: a release is to find it.
+async fn photos_of_what_is_held_back_come(field: &Field) -> Result<(), String> {
+    let device = field.enrol("doubtful").await;
+    let (_, hash, _) = attached(&device, 6);
+    device.sync().await.unwrap();
+    field.relay.settle().await.unwrap();
+    let (scope, author) = (scope().to_string(), device.author().to_string());
+    field.office(OfficeCommand::Quarantine { scope, author, from: 1, to: None, reason: "存疑".to_owned() }).await;
+    device.sync_files(&FileBudget { send: 1 << 20, fetch: 1 << 20, all: true }).await.unwrap();
+    let folder = field.folder.path().join("relay/attachments/community").join(crate::rights::scope().code());
+    let name: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let came = std::fs::read_dir(&folder)
+        .is_ok_and(|mut files| files.any(|file| file.unwrap().file_name().to_string_lossy().starts_with(&name)));
+    if came { Ok(()) } else { Err("the photo of what is held back is not taken".to_owned()) }
+}
+
 /// A photo as a phone writes it: after its first marker stands where it was taken.
 fn from_a_phone() -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
@@ -185,7 +201,8 @@ async fn checks() -> Result<(), String> {
     files_go_with_their_record(&field).await?;
     files_stay_in_their_community(&field).await?;
     files_are_not_shown(&field).await?;
-    revoked_devices_get_no_files(&field).await
+    revoked_devices_get_no_files(&field).await?;
+    photos_of_what_is_held_back_come(&field).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

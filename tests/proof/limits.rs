@@ -272,6 +272,10 @@ async fn days_have_their_measure() -> Result<(), String> {
             return Err(format!("a day has no measure of {what}"));
         }
         assert!(what == "bytes" || left == 5, "{left} of 8 are left");
+        let (_, of_heir) = of_a_day(greedy.heir(), NOW + 2 * DAY, 1).await;
+        if of_heir == 0 {
+            return Err(format!("under another author a device has another day of {what}"));
+        }
         let (_, of_modest) = of_a_day(modest, NOW + 2 * DAY, 1).await;
         assert_eq!(of_modest, 0, "another device has a day of its own");
         clock.store(NOW + 3 * DAY, Ordering::SeqCst);

@@ -16,7 +16,8 @@ use lastmile_protocol::frame::{End, FrameReader, Hello, HelloScope, OwnHead, Vec
 use lastmile_protocol::request::sign_body;
 use lastmile_protocol::{Frame, Role, limits};
 use lastmile_relay::{
-    InviteOrder, OfficeAnswer, OfficeCommand, Relay, RelayError, RelayFolder, RelayOptions, RunningRelay, read_audit,
+    InviteOrder, OfficeAnswer, OfficeCommand, Relay, RelayError, RelayFolder, RelayOptions, RunningRelay, check_audit,
+    read_audit,
 };
 use lastmile_web::Limits;
 
@@ -193,6 +194,30 @@ async fn erasures_arrive(field: &Field) -> Result<(), String> {
     match device.record("person", person) {
         Ok(record) if record.values.contains_key("name") => Err("an erased name stays on a device".to_owned()),
         _ => Ok(()),
+    }
+}
+
+/// An erasure goes to every record that is read as the same person, and to what is held back.
+async fn erasures_reach_all(field: &Field) -> Result<(), String> {
+    let (device, other) = (field.enrol("recorder").await, field.enrol("another").await);
+    let mut fields =
+        vec![("name", Value::from("欧阳标记")), ("party_status", "01".into()), ("status", "active".into())];
+    fields.push(("kind/member", Value::Bool(true)));
+    let [winner, loser] = [&device, &other].map(|device| add(device, "person", &fields));
+    for device in [&device, &other] {
+        device.sync().await.unwrap();
+    }
+    field.relay.settle().await.unwrap();
+    field.office(OfficeCommand::Link { loser: loser.0, winner: winner.0, reason: "同一人".to_owned() }).await;
+    let (scope, author) = (scope().to_string(), device.author().to_string());
+    field.office(OfficeCommand::Quarantine { scope, author, from: 1, to: None, reason: "存疑".to_owned() }).await;
+    let erase = OfficeCommand::Erase { record_type: None, id: loser.0, reason: "本人要求".to_owned() };
+    let OfficeAnswer::Erased { records } = field.relay.office().run(erase).await.unwrap() else { panic!() };
+    let is_erased = |id: RecordId| records.iter().any(|(_, _, record)| *record == id.0);
+    match [is_erased(loser), is_erased(winner)] {
+        [true, true] => Ok(()),
+        [false, _] => Err("what was to be erased is not".to_owned()),
+        [_, false] => Err("what is held back of a linked record is not erased".to_owned()),
     }
 }
 
@@ -433,7 +458,19 @@ async fn altered_logs_are_found() -> Result<(), String> {
     if lines.len() < 3 {
         return Err("what was done stands in no audit log".to_owned());
     }
-    assert!(read_audit(&folder).is_ok());
+    let known = read_audit(&folder).unwrap().1.to_bytes();
+    let check = |bent: String| {
+        std::fs::write(&month, bent).unwrap();
+        check_audit(&folder, Some(&known)).unwrap()
+    };
+    assert_eq!(check(whole.clone()), None);
+    let without_the_last = lines.split_last().unwrap().1.join("\n") + "\n";
+    if check(without_the_last).is_none() {
+        return Err("the last line of the audit log was taken off, and nobody misses it".to_owned());
+    }
+    if check(lines[1..].join("\n") + "\n").is_none() {
+        return Err("the first line of the audit log was taken off, and nobody misses it".to_owned());
+    }
     let without_the_second = [&lines[..1], &lines[2..]].concat().join("\n");
     let altered = whole.replacen("\"outcome\":\"done\"", "\"outcome\":\"none\"", 1);
     assert_ne!(altered, whole);
@@ -474,6 +511,7 @@ async fn checks() -> Result<(), String> {
     roles_are_read(&field).await?;
     time_ends(&field).await?;
     erasures_arrive(&field).await?;
+    erasures_reach_all(&field).await?;
     revocation_holds(&field).await?;
     the_unjudged_waits().await?;
     old_work_ends().await?;

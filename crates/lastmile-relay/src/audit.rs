@@ -101,29 +101,40 @@ fn beginning(path: &Path) -> Result<Option<ChainEnd>, RelayError> {
 /// # Errors
 /// [`RelayError::Chain`] naming the file and the first line that does not fit.
 pub fn read_audit(folder: &Path) -> Result<(Vec<AuditEntry>, ChainEnd), RelayError> {
-    let (entries, end) = read_chain(folder)?;
-    Ok((entries.into_iter().map(|(entry, _)| entry).collect(), end))
+    let chain = read_chain(folder)?;
+    Ok((chain.entries.into_iter().map(|(entry, _)| entry).collect(), chain.end))
 }
 
-/// As [`read_audit`], each entry with where the chain ends after it.
-fn read_chain(folder: &Path) -> Result<(Vec<(AuditEntry, ChainEnd)>, ChainEnd), RelayError> {
+/// The months that are there.
+struct Chain {
+    /// What comes before the first of the entries.
+    start: ChainEnd,
+    /// Each entry with where the chain ends after it.
+    entries: Vec<(AuditEntry, ChainEnd)>,
+    end: ChainEnd,
+}
+
+/// As [`read_audit`].
+fn read_chain(folder: &Path) -> Result<Chain, RelayError> {
     let folder = folder.join(FOLDER);
     let months = months(&folder)?;
-    let mut end = match months.first() {
+    let start = match months.first() {
         Some(first) => beginning(&file_of(&folder, first))?.unwrap_or(ChainEnd::NONE),
         None => ChainEnd::NONE,
     };
-    let mut entries = Vec::new();
+    let (mut entries, mut end) = (Vec::new(), start);
     for month in months {
         let path = file_of(&folder, &month);
         let found = read::<AuditEntry>(&path, end)?;
-        if found.entries.first().is_some_and(|(first, _)| !begins(first, &month)) {
+        // Lines in the middle are missed by the chain; a log from its very first line on is whole without.
+        let is_later = entries.is_empty() && end.lines > 0 && !planted!("audit-beginning-unread");
+        if is_later && found.entries.first().is_some_and(|(first, _)| !begins(first, &month)) {
             return Err(RelayError::Chain { path, line: end.lines.saturating_add(1) });
         }
         end = found.entries.last().map_or(end, |(_, end)| *end);
         entries.extend(found.entries);
     }
-    Ok((entries, end))
+    Ok(Chain { start, entries, end })
 }
 
 /// Checks the audit log of a folder against what its database remembers; says what is wrong, if anything is.
@@ -132,29 +143,39 @@ fn read_chain(folder: &Path) -> Result<(Vec<(AuditEntry, ChainEnd)>, ChainEnd), 
 /// When a file cannot be read.
 pub fn check_audit(folder: &Path, remembered: Option<&[u8]>) -> Result<Option<String>, RelayError> {
     match read_chain(folder) {
-        Ok((entries, end)) => Ok(missing(&entries, end, remembered).or_else(|| noted(&entries))),
+        Ok(chain) => {
+            let told: Vec<String> = missing(&chain, remembered).into_iter().chain(noted(&chain)).collect();
+            Ok((!told.is_empty()).then(|| told.join("; ")))
+        }
         Err(error @ RelayError::Chain { .. }) => Ok(Some(error.to_string())),
         Err(error) => Err(error),
     }
 }
 
 /// What is missing of a log that holds together, by what the database remembers of it.
-fn missing(entries: &[(AuditEntry, ChainEnd)], end: ChainEnd, remembered: Option<&[u8]>) -> Option<String> {
-    let remembered = remembered.and_then(ChainEnd::from_bytes).unwrap_or(ChainEnd::NONE);
-    if end.lines < remembered.lines {
-        let (last, known) = (end.lines, remembered.lines);
-        return Some(format!("the audit log ends after line {last}; the database knows of line {known}"));
+fn missing(chain: &Chain, remembered: Option<&[u8]>) -> Option<String> {
+    let known = remembered.and_then(ChainEnd::from_bytes).filter(|_| !planted!("audit-end-unread"))?;
+    let (start, last) = (chain.start, chain.end.lines);
+    if last < known.lines {
+        return Some(format!("the audit log ends after line {last}; the database knows of line {}", known.lines));
     }
-    // Lines that came since do not make another past the same; of months that were put away nothing can be said.
-    let told = entries.first().is_some_and(|(_, first)| first.lines <= remembered.lines);
-    let another = told && !entries.iter().any(|(_, end)| *end == remembered);
-    another.then(|| format!("line {} of the audit log is another than the database knows", remembered.lines))
+    // A database that was put back knows less than the months that are left, and the lines between may be those that were put away: the
+    // office is to see that nobody can say.
+    if start.lines > known.lines {
+        let (from, to) = (known.lines.saturating_add(1), start.lines);
+        return Some(format!(
+            "lines {from} to {to} of the audit log are not there; the database knows of none of them"
+        ));
+    }
+    // Lines that came since do not make another past the same.
+    let is_same = start == known || chain.entries.iter().any(|(_, end)| *end == known);
+    (!is_same).then(|| format!("line {} of the audit log is another than the database knows", known.lines))
 }
 
-/// What a line of the log itself tells is missing.
-fn noted(entries: &[(AuditEntry, ChainEnd)]) -> Option<String> {
-    let (entry, at) = entries.iter().find(|(entry, _)| entry.what == MISSED)?;
-    Some(format!("line {} of the audit log tells: {}", at.lines, entry.outcome))
+/// What lines of the log itself tell is missing.
+fn noted(chain: &Chain) -> impl Iterator<Item = String> + '_ {
+    let told = chain.entries.iter().filter(|(entry, _)| entry.what == MISSED);
+    told.map(|(entry, at)| format!("line {} of the audit log tells: {}", at.lines, entry.outcome))
 }
 
 /// Whether a line is the first of a month.
@@ -174,13 +195,13 @@ impl Audit {
     /// # Errors
     /// When it cannot be written or does not hold together.
     pub fn open(folder: &Path, now_ms: i64, remembered: Option<&[u8]>) -> Result<(Self, Option<String>), RelayError> {
-        let (entries, end) = read_chain(folder)?;
-        let missing = missing(&entries, end, remembered);
+        let chain = read_chain(folder)?;
+        let missing = missing(&chain, remembered);
         let folder = folder.join(FOLDER);
         std::fs::create_dir_all(&folder).map_err(|error| RelayError::file(&folder, error))?;
         // A clock that was put back goes on in the month that was begun.
         let month = months(&folder)?.pop().map_or_else(|| month_of(now_ms), |last| last.max(month_of(now_ms)));
-        Ok((Self::at(folder, month, end)?, missing))
+        Ok((Self::at(folder, month, chain.end)?, missing))
     }
 
     fn at(folder: PathBuf, month: String, end: ChainEnd) -> Result<Self, RelayError> {
@@ -342,6 +363,24 @@ mod tests {
         end = audit.append(&entry(0)).unwrap();
         let found = check_audit(folder.path(), Some(&end.to_bytes())).unwrap().unwrap();
         assert!(found.contains("line 3") && found.contains("after line 2"), "{found}");
+        let line = AuditEntry { what: MISSED.to_owned(), outcome: "more".to_owned(), ..entry(0) };
+        let later = audit.append(&line).unwrap();
+        let found = check_audit(folder.path(), Some(&later.to_bytes())).unwrap().unwrap();
+        assert!(found.contains("after line 2") && found.contains("more"), "each is told: {found}");
+    }
+
+    #[test]
+    fn what_is_left_goes_on_from_what_the_database_knows() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let mut audit = opened(folder.path());
+        let ends = [0, 1, 32, 33].map(|day| audit.append(&entry(day * DAY_MS)).unwrap());
+        drop(audit);
+        std::fs::remove_file(folder.path().join(FOLDER).join("1970-01.jsonl")).unwrap();
+        let check = |end: ChainEnd| check_audit(folder.path(), Some(&end.to_bytes())).unwrap();
+        assert_eq!((check(ends[3]), check(ends[2]), check(ends[1])), (None, None, None));
+        let another = ChainEnd { hash: [7; 32], ..ends[1] };
+        assert!(check(another).unwrap().contains("line 3 of the audit log is another"));
+        assert!(check(ends[0]).unwrap().contains("lines 3 to 3 of the audit log are not there"));
     }
 
     #[test]

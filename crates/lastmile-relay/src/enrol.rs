@@ -219,7 +219,9 @@ impl Central {
             self.revoke(replaced, "replaced")?;
         }
         let about = [vec![author.to_string()], kept.scopes.clone()].concat();
-        self.audit(&format!("device {author}"), "enrol", about, None, "done")?;
+        if first {
+            self.audit(&format!("device {author}"), "enrol", about, None, "done")?;
+        }
         self.contacts.heard(author, now_ms);
         tracing::info!(%author, scopes = certificate.scopes.len(), "a device enrolled");
         Ok(Ok(self.trust()?.chain_of(author)))

@@ -118,7 +118,11 @@ pub(crate) fn stopped_versions(
     named: Option<&BTreeSet<String>>,
 ) -> Result<BTreeSet<String>, StoreError> {
     let kept = store.setting(STOPPED)?.unwrap_or_default();
-    let Some(named) = named else { return Ok(serde_json::from_slice(&kept).unwrap_or_default()) };
+    let Some(named) = named else {
+        // A version that is stopped stays so: what cannot be read is not taken for none.
+        let unreadable = |error| StoreError::Damaged { what: format!("the stopped versions: {error}") };
+        return if kept.is_empty() { Ok(BTreeSet::new()) } else { serde_json::from_slice(&kept).map_err(unreadable) };
+    };
     let text = serde_json::to_vec(named).unwrap_or_default();
     if kept != text && !(kept.is_empty() && named.is_empty()) {
         store.set_setting(STOPPED, &text)?;

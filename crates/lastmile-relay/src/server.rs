@@ -151,7 +151,10 @@ impl Shared {
             crate::backup::take(&reader, &folder, files.folder(), &to, epoch, at_ms)
         });
         let backup = taken.await.map_err(|_| RelayError::Stopping)??;
-        self.writer.ask(move |central| central.note_backup(at_ms)).await?;
+        // The backup is there whatever becomes of the note.
+        if let Err(error) = self.writer.ask(move |central| central.note_backup(at_ms)).await {
+            tracing::error!(%error, "the time of a backup cannot be remembered");
+        }
         self.operation.note_backup(at_ms);
         Ok(OfficeAnswer::BackedUp { bytes: backup.bytes })
     }

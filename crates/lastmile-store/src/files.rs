@@ -377,9 +377,7 @@ impl Store {
         of: &dyn Fn(AuthorId) -> bool,
         at_most: usize,
     ) -> Result<Vec<NamedFile>, StoreError> {
-        let Some((no, (type_no, _))) = self.index.scope_no(scope).zip(self.catalogue.get(ATTACHMENT)) else {
-            return Ok(Vec::new());
-        };
+        let Some(no) = self.index.scope_no(scope) else { return Ok(Vec::new()) };
         let is_wanted = |odd: &Odd| {
             let strand = self.index.strands.get(&odd.position.strand());
             is_hidden(odd, ATTACHMENT) && strand.is_some_and(|strand| of(strand.author))
@@ -392,12 +390,13 @@ impl Store {
             .take(at_most)
             .map(|odd| (odd.position, odd.record))
             .collect();
-        let mut named = Vec::new();
-        for record in hidden.values().copied().collect::<BTreeSet<_>>() {
-            let held = self.load_record(no, type_no, record)?;
-            for held in held.iter().filter(|held| hidden.contains_key(&held.position)) {
-                named.extend(held.body().into_iter().flat_map(|body| named_by(scope, record, body)));
-            }
+        // The changes themselves and no more of their records: others may have written much about those.
+        let positions: Vec<Position> = hidden.keys().copied().collect();
+        let held = self.archive.load(self.storage.as_ref(), &self.index, &positions)?;
+        let mut named: Vec<NamedFile> = Vec::new();
+        for held in held.iter().filter(|held| held.entry().record_type == ATTACHMENT) {
+            let record = hidden.get(&held.position).copied();
+            named.extend(held.body().zip(record).into_iter().flat_map(|(body, record)| named_by(scope, record, body)));
         }
         named.sort_by_key(|file| file.naming);
         Ok(named)
@@ -429,18 +428,21 @@ impl Store {
         field: &str,
         record: RecordId,
     ) -> Result<Vec<(Scope, RecordId)>, StoreError> {
-        let Some((type_no, _)) = self.catalogue.get(type_name) else { return Ok(Vec::new()) };
         let wanted = Value::reference(record);
         let refers = |op: &Op| op.key == field && op.action == Action::Set(wanted.clone());
-        let mut found = Vec::new();
-        for (no, id) in self.out_of_sight(type_name, None)? {
-            let held = self.load_record(no, type_no, id)?;
+        let odds = self.storage.odds(None)?.into_iter().filter(|odd| is_hidden(odd, type_name));
+        let hidden: BTreeMap<Position, (u32, RecordId)> =
+            odds.map(|odd| (odd.position, (odd.scope, odd.record))).collect();
+        let mut found = BTreeSet::new();
+        for (position, (no, id)) in hidden {
+            let held = self.archive.load(self.storage.as_ref(), &self.index, &[position])?;
             let mut changes = held.iter().filter_map(|held| lastmile_crdt::decode(held.body()?).ok());
             if changes.any(|change| change.ops.iter().any(refers)) {
-                found.extend(self.index.scopes.get(&no).map(|scope| (scope.clone(), id)));
+                found.insert((no, id));
             }
         }
-        Ok(found)
+        let scope_of = |no: u32| self.index.scopes.get(&no).cloned();
+        Ok(found.into_iter().filter_map(|(no, id)| Some((scope_of(no)?, id))).collect())
     }
 
     /// Forgets a file and its bytes.

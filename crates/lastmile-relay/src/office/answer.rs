@@ -137,7 +137,7 @@ pub struct DeviceView {
     pub until_ms: Option<i64>,
     /// When it was last heard, in milliseconds since 1970.
     pub last_contact_ms: Option<i64>,
-    /// How far its clock was ahead when it last saved something, in milliseconds, where that is more than ten minutes. It decides nothing.
+    /// How far ahead of now the time lies that its last save claims, in milliseconds, where that is more than ten minutes. It decides nothing.
     #[serde(default)]
     pub clock_ahead_ms: Option<i64>,
     /// Its logs.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use lastmile_crdt::Edit;
-use lastmile_model::{ChangeHash, RecordId, RecordType, Scope, Value, derive, keys};
+use lastmile_model::{ChangeHash, RecordId, RecordType, Scope, Value, derive, keys, planted};
 use lastmile_store::query::{Query, Test};
 use lastmile_store::storage::Cell;
 use lastmile_store::{Erasure, FullRecord};
@@ -42,12 +42,14 @@ impl Central {
         let mut parts: BTreeSet<(Scope, String, RecordId)> = BTreeSet::new();
         let is_person = record_type == "person";
         // A catalogue of another kind may have no links.
-        let linked = is_person && self.catalogue.get("merge_link").is_some();
+        let linked = is_person && self.catalogue.get("merge_link").is_some() && !planted!("erasure-unlinked");
         let same = if linked { self.links()?.records_of(RecordId(id)) } else { BTreeSet::from([RecordId(id)]) };
         for of in same {
             let mut places = self.places_of(&record_type, of)?;
             // What is out of sight may be released.
-            places.extend(self.store.hidden_places(&record_type, of)?);
+            if !planted!("erasure-in-sight") {
+                places.extend(self.store.hidden_places(&record_type, of)?);
+            }
             parts.extend(places.into_iter().map(|scope| (scope, record_type.clone(), of)));
             if is_person {
                 let check_ins = self.check_ins_of(of)?.into_iter();
@@ -112,7 +114,12 @@ impl Central {
         let rows = self.reader.rows(&query)?;
         let shown = rows.into_iter().filter_map(|row| Some((scopes.get(&row.scope)?.clone(), row.id)));
         let mut found: Vec<(Scope, RecordId)> = shown.collect();
-        found.extend(self.store.hidden_referring(record_type, field, record)?);
+        for (scope, id) in self.store.hidden_referring(record_type, field, record)? {
+            // What shows there shows to whom it belongs: a change that is held back does not make it somebody else's.
+            if !self.places_of(record_type, id)?.contains(&scope) {
+                found.push((scope, id));
+            }
+        }
         Ok(found)
     }
 

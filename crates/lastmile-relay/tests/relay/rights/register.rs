@@ -149,12 +149,45 @@ async fn what_is_held_back_whole_or_linked_is_erased_as_well() {
         files.filter(holds).collect::<Vec<_>>()
     };
     let erase = OfficeCommand::Erase { record_type: None, id: person.0, reason: "本人要求".to_owned() };
+    assert!(!holders().is_empty(), "otherwise nothing is shown below");
     let OfficeAnswer::Erased { records } = relay.office().run(erase).await.unwrap() else { panic!() };
     let mut types: Vec<&str> = records.iter().map(|(_, record_type, _)| record_type.as_str()).collect();
     types.sort_unstable();
     assert_eq!(types, ["check_in", "person", "person"]);
     relay.stop().await.unwrap();
     assert_eq!(holders(), Vec::<std::path::PathBuf>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_back_makes_nobody_elses_record_part_of_an_erasure() {
+    let world = World::new();
+    let relay = world.start().await;
+    let (mut one, mut hostile) = (worker(&relay, COMMUNITY).await, worker(&relay, COMMUNITY).await);
+    let (person, activities, theirs, author) = (fresh_id(), fresh_id(), fresh_id(), hostile.author);
+    let photo = |of: RecordId| {
+        let fields = vec![
+            Edit::set("record", Value::reference(of)),
+            Edit::set("hash", Value::Bytes(vec![7; 32])),
+            Edit::set("size", Value::Int(500)),
+            Edit::set("form", "jpeg"),
+        ];
+        create("attachment", theirs, fields)
+    };
+    let (honest, claim) = (photo(activities), photo(person));
+    apart(move || {
+        one.save(vec![one.person(person, "甲", None), activity(activities, "清洁日", 2), honest]);
+        // Says of the same record, which it has never seen, that it belongs to the person.
+        hostile.save(vec![claim]);
+        assert_eq!((one.sync(), hostile.sync()), (None, None));
+    })
+    .await;
+    let (scope, author) = (community(COMMUNITY).to_string(), author.to_string());
+    let quarantine = OfficeCommand::Quarantine { scope, author, from: 1, to: None, reason: "存疑".to_owned() };
+    relay.office().run(quarantine).await.unwrap();
+    let erase = OfficeCommand::Erase { record_type: None, id: person.0, reason: "本人要求".to_owned() };
+    let OfficeAnswer::Erased { records } = relay.office().run(erase).await.unwrap() else { panic!() };
+    assert!(records.iter().all(|(_, record_type, _)| record_type == "person"), "{records:?}");
+    relay.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
