@@ -15,6 +15,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test says what failed by stopping")]
 
 mod beginnings;
+mod chains;
 mod child;
 mod full_disk;
 mod ground;

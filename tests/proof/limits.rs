@@ -1,7 +1,8 @@
 //! What the relay takes of whom, and for how long: the bounds that planted faults must turn red.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use lastmile_client::{ClientError, Replica, ReplicaOptions, SyncPhase};
@@ -16,6 +17,9 @@ use lastmile_web::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
+
+use crate::bare::{self, COMMUNITY, NOW, activity, apart, enrolled, fresh_id};
+use crate::planted::tell;
 
 /// How long an answer that must come may take here, and how long one is waited for that a fault holds back.
 const SOON: Duration = Duration::from_secs(10);
@@ -230,13 +234,65 @@ async fn sockets_are_counted() -> Result<(), String> {
     Err("a place that was given back stays taken".to_owned())
 }
 
+/// Saves so many commits of a day, brings them in one request each, and tells how many are not taken.
+async fn of_a_day(mut device: bare::Device, now_ms: i64, commits: u64) -> (bare::Device, u64) {
+    device.now_ms = now_ms;
+    apart(move || {
+        for _ in 0..commits {
+            device.save(vec![activity(fresh_id(), "清洁日", 1)]);
+            let _ = device.sync();
+        }
+        let _ = device.sync();
+        let left = device.unsent();
+        (device, left)
+    })
+    .await
+}
+
+/// Once a device is older than a day it brings no more in a day than a day holds; the rest comes on the next, and others pay for nothing.
+async fn days_have_their_measure() -> Result<(), String> {
+    const DAY: i64 = 86_400_000;
+    for (what, daily_commits, daily_bytes) in [("commits", 3, u64::MAX), ("bytes", u64::MAX, 700)] {
+        let clock = Arc::new(AtomicI64::new(NOW));
+        let told = Arc::clone(&clock);
+        let folder = tempfile::tempdir().unwrap();
+        let options = RelayOptions {
+            clock: Arc::new(move || told.load(Ordering::SeqCst)),
+            daily_commits,
+            daily_bytes,
+            ..RelayOptions::default()
+        };
+        let relay = bare::start_with(folder.path(), &options, Limits::default()).await;
+        let (greedy, modest) = (enrolled(&relay, COMMUNITY).await, enrolled(&relay, COMMUNITY).await);
+        let (greedy, left) = of_a_day(greedy, NOW, 8).await;
+        assert_eq!(left, 0, "a first import has no measure");
+        clock.store(NOW + 2 * DAY, Ordering::SeqCst);
+        let (greedy, left) = of_a_day(greedy, NOW + 2 * DAY, 8).await;
+        if left == 0 {
+            return Err(format!("a day has no measure of {what}"));
+        }
+        assert!(what == "bytes" || left == 5, "{left} of 8 are left");
+        let (_, of_heir) = of_a_day(greedy.heir(), NOW + 2 * DAY, 1).await;
+        if of_heir == 0 {
+            return Err(format!("under another author a device has another day of {what}"));
+        }
+        let (_, of_modest) = of_a_day(modest, NOW + 2 * DAY, 1).await;
+        assert_eq!(of_modest, 0, "another device has a day of its own");
+        clock.store(NOW + 3 * DAY, Ordering::SeqCst);
+        let (_, later) = of_a_day(greedy, NOW + 3 * DAY, 0).await;
+        assert!(later < left, "the next day takes what was left of {what}: {later} of {left}");
+    }
+    Ok(())
+}
+
 async fn checks() -> Result<(), String> {
     a_panic_ends_nothing().await?;
     rates_hold().await?;
     strangers_are_not_listened_to().await?;
     half_open_is_dropped().await?;
     heads_are_bounded().await?;
-    sockets_are_counted().await
+    sockets_are_counted().await?;
+    days_have_their_measure().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -265,8 +321,5 @@ async fn where_there_is_no_room_for_long_requests_short_ones_bring_everything() 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "run by the planted faults in a process of its own"]
 async fn a_fault_is_noticed() {
-    match checks().await {
-        Ok(()) => panic!("nothing noticed"),
-        Err(what) => println!("caught: {what}"),
-    }
+    tell(checks().await);
 }

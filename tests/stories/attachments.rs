@@ -359,3 +359,46 @@ async fn what_is_out_of_sight_is_erased_with_what_it_is_attached_to() {
     settle(&one).await;
     assert!(one.file(&attached.hash).unwrap().is_none());
 }
+
+#[tokio::test]
+async fn a_photo_of_what_is_held_back_is_there_when_the_office_lets_it_go() {
+    let field = Field::new().await;
+    let (one, other) = (field.enrol("one").await, field.enrol("other").await);
+    let id = add_activity(&one, "清洁日", 20);
+    settle(&one).await;
+    let attached = one.attach(None, ("activity", id), "合影", &photo(9, 400, 300)).unwrap();
+    // The record goes; its photo waits, as it does on a poor path.
+    settle(&one).await;
+    let (scope, author) = (crate::field::scope().to_string(), one.author().to_string());
+    let quarantine = OfficeCommand::Quarantine {
+        scope: scope.clone(),
+        author: author.clone(),
+        from: 1,
+        to: None,
+        reason: "存疑".to_owned(),
+    };
+    field.relay().office().run(quarantine).await.unwrap();
+    let reassign = OfficeCommand::Reassign {
+        author: author.clone(),
+        persons: None,
+        roles: None,
+        scopes: Some(vec!["community:430104008008".to_owned()]),
+        until_ms: None,
+    };
+    field.relay().office().run(reassign).await.unwrap();
+    let _ = one.sync().await;
+    assert!(one.file(&attached.hash).unwrap().is_some(), "it is nowhere else yet");
+    files(&one, ALL).await;
+    for _ in 0..2 {
+        let _ = one.sync().await;
+    }
+    assert_eq!((kept(&field), one.file(&attached.hash).unwrap()), (2, None));
+    settle(&other).await;
+    files(&other, ALL).await;
+    assert!(other.attachments(None).unwrap().is_empty() && other.file(&attached.hash).unwrap().is_none());
+    let release = OfficeCommand::Release { scope, author, from: 1, to: None, reason: "查实".to_owned() };
+    field.relay().office().run(release).await.unwrap();
+    settle(&other).await;
+    files(&other, ALL).await;
+    assert!(other.file(&attached.hash).unwrap().is_some());
+}

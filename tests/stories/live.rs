@@ -31,13 +31,13 @@ fn quick() -> LivePace {
 }
 
 /// A device that syncs by itself, in the foreground.
-struct Live {
-    replica: Arc<Replica>,
+pub struct Live {
+    pub replica: Arc<Replica>,
     auto: AutoSync,
 }
 
 impl Live {
-    fn start(replica: Replica) -> Self {
+    pub fn start(replica: Replica) -> Self {
         Self::paced(replica, quick())
     }
 
@@ -48,13 +48,13 @@ impl Live {
         Self { replica, auto }
     }
 
-    fn has(&self, id: RecordId) -> bool {
+    pub fn has(&self, id: RecordId) -> bool {
         self.replica.record("activity", id).is_ok()
     }
 }
 
 /// Waits for something that comes by itself.
-async fn until(what: &str, mut true_now: impl FnMut() -> bool) -> Duration {
+pub async fn until(what: &str, mut true_now: impl FnMut() -> bool) -> Duration {
     let begun = Instant::now();
     while !true_now() {
         assert!(begun.elapsed() < Duration::from_secs(20), "{what}");

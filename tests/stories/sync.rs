@@ -3,11 +3,13 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use lastmile_client::auto::Pace;
-use lastmile_client::{AutoSync, SyncPhase};
+use lastmile_client::{AutoSync, Clock, Replica, ReplicaOptions, SyncPhase, SystemClock};
 use lastmile_model::roles::Role;
+use lastmile_relay::{OfficeAnswer, OfficeCommand};
 
 use crate::field::{Field, add_activity, digest, set, settle};
 
@@ -36,6 +38,52 @@ async fn what_is_recorded_offline_reaches_the_relay_and_a_colleague() {
     let idle = one.sync().await.unwrap();
     assert_eq!((idle.equal, idle.rounds), (true, 1));
     assert!(idle.sent_bytes + idle.received_bytes <= 400, "{idle:?}");
+}
+
+/// A clock that is wrong by so many milliseconds.
+#[derive(Debug)]
+struct Wrong(Arc<AtomicI64>);
+
+impl Clock for Wrong {
+    fn now_ms(&self) -> i64 {
+        SystemClock.now_ms() + self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_clock_is_reported_on_the_device_and_at_the_office_and_decides_nothing() {
+    const DAY_MS: i64 = 86_400_000;
+    let field = Field::new().await;
+    let right = field.enrol("right").await;
+    let id = add_activity(&right, "清洁日", 20);
+    settle(&right).await;
+    for (name, off_ms) in [("ahead", 3 * DAY_MS), ("behind", -2 * DAY_MS)] {
+        let author = field.enrol(name).await.author().to_string();
+        let off = Arc::new(AtomicI64::new(off_ms));
+        let options = ReplicaOptions { clock: Arc::new(Wrong(Arc::clone(&off))), ..ReplicaOptions::default() };
+        let wrong = Replica::open(&field.path(name), options).unwrap();
+        assert_eq!(wrong.status().unwrap().clock_off_ms, None, "nobody has said so yet");
+        settle(&wrong).await;
+        set(&wrong, id, "venue", name);
+        settle(&wrong).await;
+        let found = wrong.status().unwrap().clock_off_ms.unwrap();
+        assert!((found - off_ms).abs() < 60_000, "{found}");
+        settle(&right).await;
+        // Who saw it writes over it, whatever the clocks say.
+        assert_eq!(right.record("activity", id).unwrap().values["venue"], name.into());
+        set(&right, id, "venue", "广场");
+        settle(&right).await;
+        settle(&wrong).await;
+        assert_eq!(wrong.record("activity", id).unwrap().values["venue"], "广场".into());
+        let list = OfficeCommand::Devices { within: None };
+        let OfficeAnswer::Devices { devices } = field.relay().office().run(list).await.unwrap() else { panic!() };
+        let told = devices.iter().find(|device| device.author == author).unwrap().clock_ahead_ms;
+        assert_eq!(told.is_some_and(|ahead_ms| (ahead_ms - off_ms).abs() < 60_000), off_ms > 0, "{told:?}");
+        off.store(0, Ordering::Relaxed);
+        settle(&wrong).await;
+        assert_eq!(wrong.status().unwrap().clock_off_ms, None, "it was set right");
+    }
+    assert_eq!(right.status().unwrap().clock_off_ms, None);
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::field::{add_activity, scope, settle};
+use crate::live::{Live, until};
 
 const NOWHERE: &str = "127.0.0.1:0";
 
@@ -99,6 +100,35 @@ async fn a_device_believes_the_authority_of_its_invite_wherever_the_relay_goes()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn devices_stay_connected_under_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("relay");
+    let relay = serve(&at, private(NOWHERE.parse().unwrap())).await;
+    let mut live = Vec::new();
+    for name in ["one", "two"] {
+        let options = ReplicaOptions::default();
+        let replica = Replica::enrol(&folder.path().join(name), &invite(&relay).await, name, options).await.unwrap();
+        live.push(Live::start(replica));
+    }
+    until("the devices connect", || relay.connected() == 2).await;
+    let id = add_activity(&live[0].replica, "清洁日", 20);
+    until("it is pushed", || live[1].has(id)).await;
+    let addr = relay.addr();
+    relay.stop().await.unwrap();
+
+    // A connection is begun with nobody else.
+    let somebody = serve(&folder.path().join("other"), private(addr)).await;
+    let second = add_activity(&live[0].replica, "义诊", 5);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((somebody.connected(), live[1].has(second)), (0, false));
+    somebody.stop().await.unwrap();
+    let relay = serve(&at, private(addr)).await;
+    until("it comes after all", || live[1].has(second) && relay.connected() == 2).await;
+    drop(live);
+    relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_office_reaches_a_relay_under_tls_and_its_invites_are_pinned() {
     let folder = tempfile::tempdir().unwrap();
     let relay = serve(folder.path(), private(NOWHERE.parse().unwrap())).await;
@@ -162,6 +192,13 @@ async fn the_metrics_tell_of_no_person_and_readiness_of_room() {
     assert_eq!((value("lastmile_views_behind"), value("lastmile_waiting_seconds")), (0.0, 0.0));
     assert!(value("lastmile_database_bytes") > 0.0 && value("lastmile_disk_free_bytes") > 0.0);
     assert!((88.0..=90.0).contains(&value("lastmile_certificate_days_left")));
+    assert_eq!(value("lastmile_last_backup_timestamp_seconds"), 0.0);
+    let to = folder.path().join("backup");
+    relay.office().run(lastmile_relay::OfficeCommand::Backup { to }).await.unwrap();
+    let page = get(metrics, "/metrics").await;
+    let taken = page.lines().find_map(|line| line.strip_prefix("lastmile_last_backup_timestamp_seconds "));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    assert!(taken.is_some_and(|at| now.abs_diff(at.parse().unwrap()) < 600), "{page}");
     for secret in ["张三", "清洁日", scope().code(), &replica.author().to_string(), &relay.epoch().to_string()] {
         assert!(!page.contains(secret), "{secret} stands in\n{page}");
     }

@@ -23,6 +23,7 @@ use crate::ClientError;
 use crate::clock::random;
 use crate::replica::Replica;
 use crate::status::SyncProgress;
+use crate::succession::own_authors;
 
 /// How many bytes one request sends or fetches: at 32 kbit/s a quarter of a minute.
 const PIECE: u64 = 64 << 10;
@@ -315,9 +316,10 @@ struct Round<'r> {
 
 impl Round<'_> {
     async fn run(&mut self) -> Result<(), Ended> {
-        let named = self.replica.read(|reader| reader.named_files(None, None))?;
+        let mut named = self.replica.read(|reader| reader.named_files(None, None))?;
         let wanted = named.iter().filter(|named| self.budget.all || named.naming == Naming::Thumbnail);
         self.replica.want(wanted)?;
+        named.extend(self.hidden()?);
         let held = self.replica.read(|reader| reader.files(None))?;
         let held: BTreeMap<FileKey, StoredFile> =
             held.into_iter().map(|held| ((held.scope, held.file.hash), held.file)).collect();
@@ -362,6 +364,19 @@ impl Round<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The files that attachments of this device name which are held back: a release must not find their bytes gone.
+    fn hidden(&self) -> Result<Vec<NamedFile>, StoreError> {
+        self.replica.with_store(|store| {
+            let own = own_authors(store, self.replica.author());
+            let scopes: Vec<Scope> = store.scopes().map(|(_, scope)| scope.clone()).collect();
+            let mut hidden = Vec::new();
+            for scope in scopes {
+                hidden.extend(store.hidden_files(&scope, &|author| own.contains(&author), usize::MAX)?);
+            }
+            Ok(hidden)
+        })
     }
 
     /// Asks the relay what it holds of files; what it says it holds counts only with its signature.

@@ -38,6 +38,9 @@ pub struct SyncStatus {
     pub last_error: Option<String>,
     /// What the relay refused in the last exchange that was answered.
     pub refused: Vec<Refusal>,
+    /// How far this device's clock is ahead of the relay's in milliseconds, below 0 if it is behind; none while they are near enough. It
+    /// changes nothing of what is kept: people are to set the clock right.
+    pub clock_off_ms: Option<i64>,
 }
 
 /// Something that the relay did not take from this device or does not serve it, though it answered the exchange.

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::RelayError;
 use crate::audit::FOLDER as AUDIT;
+use crate::central::Central;
 use crate::clock::random;
 use crate::files::FOLDER as FILES;
 use crate::folder::DATABASE;
@@ -24,6 +25,9 @@ use crate::{RelayFolder, RelayOptions};
 
 /// What a backup says of itself.
 const MANIFEST: &str = "backup.json";
+
+/// The setting that remembers when the last backup was taken.
+const TAKEN: &str = "relay.backup";
 
 /// What is read of a file at a time.
 const PIECE: usize = 1 << 20;
@@ -148,6 +152,19 @@ pub(crate) fn take(
     // Written last: a folder without it is no backup.
     write_secret(&to.join(MANIFEST), &serde_json::to_string_pretty(&backup).unwrap_or_default())?;
     Ok(backup)
+}
+
+impl Central {
+    /// Remembers when the last backup was taken.
+    pub fn note_backup(&mut self, at_ms: i64) -> Result<(), RelayError> {
+        Ok(self.store.set_setting(TAKEN, &at_ms.to_be_bytes())?)
+    }
+
+    /// When the last backup was taken, in milliseconds since 1970.
+    pub fn backed_up_ms(&self) -> Result<Option<i64>, RelayError> {
+        let kept = self.store.setting(TAKEN)?;
+        Ok(kept.and_then(|bytes| bytes.try_into().ok()).map(i64::from_be_bytes))
+    }
 }
 
 /// Reads what a backup says of itself and checks that the database is the one it speaks of.

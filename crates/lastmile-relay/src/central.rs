@@ -24,7 +24,7 @@ use crate::keys::Keys;
 use crate::live::sessions::Sessions;
 use crate::quota::Quota;
 use crate::register::Register;
-use crate::rights::Rights;
+use crate::rights::{Rights, stopped_versions};
 
 /// How many changes of views one step follows.
 pub(crate) const FOLLOW_STEP: u64 = 20_000;
@@ -69,9 +69,15 @@ pub(crate) struct Central {
 }
 
 impl Central {
-    pub fn new(store: Store, keys: Keys, deployment: Deployment, options: &RelayOptions) -> Result<Self, RelayError> {
+    pub fn new(
+        mut store: Store,
+        keys: Keys,
+        deployment: Deployment,
+        options: &RelayOptions,
+    ) -> Result<Self, RelayError> {
         let contacts = Contacts::load(&store)?;
-        let rights = Rights::load(&store, Arc::clone(&options.permissions), options.stopped_versions.clone())?;
+        let stopped = stopped_versions(&mut store, options.stopped_versions.as_ref())?;
+        let rights = Rights::load(&store, Arc::clone(&options.permissions), stopped)?;
         Ok(Self {
             reader: store.reader()?,
             office: keys.office.author(&deployment),

@@ -227,14 +227,14 @@ impl Files {
         }
     }
 
-    /// Whether an author may bring no more into a scope today.
-    fn is_used_up(&self, scope: &Scope, author: AuthorId, now_ms: i64) -> bool {
+    /// Whether a device may bring no more into a scope today.
+    fn is_used_up(&self, scope: &Scope, device: AuthorId, now_ms: i64) -> bool {
         let quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
-        quota.is_used_up(scope, author, i64::MIN, now_ms)
+        quota.is_used_up(scope, device, i64::MIN, now_ms)
     }
 
-    fn took(&self, scope: &Scope, author: AuthorId, bytes: u64, now_ms: i64) {
-        self.quota.lock().unwrap_or_else(PoisonError::into_inner).took(scope, author, 0, bytes, now_ms);
+    fn took(&self, scope: &Scope, device: AuthorId, bytes: u64, now_ms: i64) {
+        self.quota.lock().unwrap_or_else(PoisonError::into_inner).took(scope, device, 0, bytes, now_ms);
         self.stats.taken.fetch_add(bytes, Ordering::Relaxed);
     }
 

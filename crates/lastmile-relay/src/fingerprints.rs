@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::thread;
 
 use lastmile_log::fingerprint;
-use lastmile_model::{RecordId, names};
+use lastmile_model::{RecordId, names, planted};
 use lastmile_store::query::{Query, Test};
 use lastmile_store::storage::Cell;
 
@@ -154,6 +154,9 @@ impl Sealed {
             Ok(plain) => {
                 let plain: Vec<u8> =
                     plain.iter().filter(|byte| !byte.is_ascii_whitespace()).map(u8::to_ascii_uppercase).collect();
+                if planted!("number-in-the-log") {
+                    tracing::info!(number = %String::from_utf8_lossy(&plain), "an id number was opened");
+                }
                 let print = fingerprint(&keys.fingerprint, &plain);
                 Some(Known { print, name: names::normal(&self.name).into_owned() })
             }

@@ -14,7 +14,6 @@ use lastmile_store::{Reader, Store};
 use uuid::Uuid;
 
 use crate::RelayError;
-use crate::audit::Audit;
 use crate::central::Central;
 use crate::clock::{Chance, Clock, random, system_chance, system_clock};
 use crate::files::{FilePlace, Files, place_of};
@@ -42,8 +41,8 @@ pub struct RelayOptions {
     /// Where the register of revocations and erasures is kept; `register.jsonl` in the folder if nothing is named. It belongs on another
     /// disk than the database.
     pub register: Option<PathBuf>,
-    /// Versions of apps, as commits name them, whose work is held back from now on.
-    pub stopped_versions: BTreeSet<String>,
+    /// Versions of apps, as commits name them, whose work is held back from now on; those that the folder remembers if nothing is named.
+    pub stopped_versions: Option<BTreeSet<String>>,
     /// The most commits of one author taken in one scope and day.
     pub daily_commits: u64,
     /// The most bytes of one author taken in one scope and day.
@@ -64,7 +63,7 @@ impl Default for RelayOptions {
             catalogue: Arc::clone(Catalogue::shared_builtin()),
             permissions: Arc::new(Permissions::builtin().clone()),
             register: None,
-            stopped_versions: BTreeSet::new(),
+            stopped_versions: None,
             daily_commits: 20_000,
             daily_bytes: 50 << 20,
             live: LiveOptions::default(),
@@ -144,7 +143,7 @@ impl RelayFolder {
         let place = place_of(&mut central.store, options.files.as_ref())?;
         central.files = Arc::new(Files::open(path, &place, options.daily_file_bytes, central.now_ms())?);
         central.recover()?;
-        central.audit = Some(Audit::open(path, central.now_ms())?);
+        central.open_audit(path)?;
         central.replay_register(path, options.register.as_ref())?;
         Ok(Self { path: path.to_owned(), central })
     }

@@ -7,6 +7,7 @@ use bytes::{Buf, Bytes};
 use futures_util::Stream;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use lastmile_log::fingerprint;
+use lastmile_model::planted;
 use lastmile_protocol::limits::MAX_FRAME_UNAUTHENTICATED;
 use lastmile_web::websocket::{self, Upgrade};
 use lastmile_web::{Origin, Peer};
@@ -179,7 +180,7 @@ pub(crate) fn operator_routes(shared: Arc<Shared>) -> BoxedFilter<(Response<Byte
 /// Whether a request comes from this computer itself, and for nobody else.
 fn is_near(shared: &Shared, peer: Option<Peer>, headers: &HeaderMap) -> bool {
     let near = peer.is_some_and(|Peer(addr)| addr.ip().is_loopback() || addr.ip() == shared.addr.ip());
-    near && !FORWARDED.iter().any(|name| headers.contains_key(*name))
+    near && (!FORWARDED.iter().any(|name| headers.contains_key(*name)) || planted!("forwarded-is-near"))
 }
 
 fn binary(said: Said) -> Response<Bytes> {
@@ -197,6 +198,9 @@ fn binary(said: Said) -> Response<Bytes> {
 
 /// Marks an answer as nothing that a browser should show, whatever its bytes look like.
 fn as_data(mut response: Response<Bytes>) -> Response<Bytes> {
+    if planted!("files-are-shown") {
+        return response;
+    }
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
@@ -225,7 +229,8 @@ async fn office(
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
     // Keyed hashes are compared, so that the time taken says nothing about the secret.
     let hash = |text: &[u8]| fingerprint(&shared.admin_salt, text);
-    if !is_near(shared, peer, headers) || given.map(hash) != Some(hash(shared.admin_token.as_bytes())) {
+    let has_token = given.map(hash) == Some(hash(shared.admin_token.as_bytes())) || planted!("any-token");
+    if !is_near(shared, peer, headers) || !has_token {
         return Err(OfficeError::NotPermitted);
     }
     let body = intake::trusted(body).await.map_err(|error| OfficeError::BadRequest { text: error.to_string() })?;

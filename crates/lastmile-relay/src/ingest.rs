@@ -65,30 +65,30 @@ impl Central {
         for batches in requests.into_iter().map(|request| request.batches) {
             let mut of_request = Vec::with_capacity(batches.len());
             for batch in batches {
-                // Of certificates by devices themselves none begins a first import.
+                // Whom a device certifies to go on for it has no day of its own and begins no first import.
                 let trust = self.trust()?;
-                let by_office =
-                    trust.certificates(batch.author).filter(|known| matches!(known.issuer, Issuer::Office(_)));
+                let device = if planted!("daily-by-author") { batch.author } else { trust.first_of(batch.author) };
+                let by_office = trust.certificates(device).filter(|known| matches!(known.issuer, Issuer::Office(_)));
                 let since = by_office.map(|known| known.from_ms).min().unwrap_or(i64::MIN);
-                let over = self.quota.is_used_up(&batch.scope, batch.author, since, now_ms);
+                let over = self.quota.is_used_up(&batch.scope, device, since, now_ms);
                 of_request.push((
                     batch.scope.clone(),
                     batch.author,
                     if over { Ticket::OverQuota } else { Ticket::Goes },
                 ));
                 if !over {
-                    meant.push((batch.scope, batch.author, batch.packed.len() as u64));
+                    meant.push((batch.scope, (batch.author, device), batch.packed.len() as u64));
                     incoming.push(Incoming { packed: batch.packed, seals: batch.seals });
                 }
             }
             tickets.push(of_request);
         }
-        let logs: Vec<_> = meant.iter().map(|(scope, author, _)| (scope.clone(), *author)).collect();
+        let logs: Vec<_> = meant.iter().map(|(scope, (author, _), _)| (scope.clone(), *author)).collect();
         assert!(incoming.is_empty() || !planted!("gate-panics"), "planted");
         let outcomes = self.store.ingest_meant(incoming, &logs, ViewMode::Later, Durability::Full)?;
-        for ((scope, author, bytes), outcome) in meant.iter().zip(&outcomes) {
+        for ((scope, (author, device), bytes), outcome) in meant.iter().zip(&outcomes) {
             if let Fate::Appended { commits, .. } = outcome.fate {
-                self.quota.took(scope, *author, commits, *bytes, now_ms);
+                self.quota.took(scope, *device, commits, *bytes, now_ms);
                 if scope.kind() == ScopeKind::City {
                     // What was appended is safe; a certificate that could not be written now is written at the next start.
                     if let Err(error) = self.introduce(scope, *author) {

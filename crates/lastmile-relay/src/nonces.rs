@@ -9,7 +9,7 @@ use lastmile_protocol::limits::AUTH_WINDOW_MS;
 /// The most requests that are remembered: of a thousand devices a second, or of forty that use up what a device may ask. Some 100 MB.
 const MOST: usize = 1 << 20;
 
-/// The most enrolments that are remembered: anybody may ask for one, under as many keys as it likes.
+/// The most enrolments that are remembered. Of a full table nobody is shut out: an enrolment that comes again does nothing.
 const MOST_ENROLMENTS: usize = 1 << 16;
 
 /// Nonces that end within so many milliseconds of one another are forgotten together.
@@ -49,7 +49,7 @@ impl Nonces {
     }
 
     /// For enrolments.
-    pub fn of_strangers() -> Self {
+    pub fn of_enrolments() -> Self {
         Self { most: MOST_ENROLMENTS, inner: Mutex::default() }
     }
 
@@ -102,8 +102,8 @@ mod tests {
     }
 
     #[test]
-    fn strangers_fill_their_own_table() {
-        let nonces = Nonces::of_strangers();
+    fn a_full_table_still_knows_what_it_holds() {
+        let nonces = Nonces::of_enrolments();
         let nonce = |number: u32| {
             let mut nonce = [0; 16];
             nonce[..4].copy_from_slice(&number.to_be_bytes());

@@ -17,8 +17,8 @@ mod steps;
 mod tallies;
 mod verdicts;
 
-use lastmile_model::Scope;
 use lastmile_model::roles::Role;
+use lastmile_model::{Scope, planted};
 use lastmile_store::RecordEdit;
 
 use crate::central::Central;
@@ -40,7 +40,8 @@ impl Central {
         self.follow()?;
         self.note_touched();
         let (what, about) = command.audited();
-        let reads_alone = matches!(command, OfficeCommand::Status);
+        let unnoted = planted!("lists-unnoted") && what.ends_with('s');
+        let reads_alone = matches!(command, OfficeCommand::Status) || unnoted;
         let answer = self.dispatch(command, url);
         if !reads_alone {
             let outcome = match &answer {
@@ -126,6 +127,7 @@ impl Central {
             C::Backup { to } => {
                 let (epoch, at_ms) = (self.office, self.now_ms());
                 let backup = crate::backup::take(&self.reader, &self.folder, self.files.folder(), &to, epoch, at_ms)?;
+                self.note_backup(at_ms)?;
                 Ok(OfficeAnswer::BackedUp { bytes: backup.bytes })
             }
             C::Status => self.status(),

@@ -33,6 +33,8 @@ pub(crate) struct Operation {
     started_ms: i64,
     /// Since when changes wait for others without a break, as far as this process saw.
     waiting_since_ms: AtomicI64,
+    /// When the last backup was taken; 0 before the first.
+    backed_up_ms: AtomicI64,
 }
 
 /// Why a relay takes no uploads just now.
@@ -63,7 +65,13 @@ impl Operation {
             tls: OnceLock::new(),
             started_ms: now_ms,
             waiting_since_ms: AtomicI64::new(NOTHING),
+            backed_up_ms: AtomicI64::new(0),
         }
+    }
+
+    /// Takes note of when the last backup was taken.
+    pub fn note_backup(&self, at_ms: i64) {
+        self.backed_up_ms.store(at_ms, Ordering::Relaxed);
     }
 
     /// Bytes that are free for the relay on its disk; `None` where the system does not say.
@@ -133,6 +141,9 @@ pub(crate) async fn page(shared: &Arc<Shared>) -> String {
     write_files(shared, &mut page).await;
     page.one("lastmile_database_bytes", "gauge", "Bytes of the database.", database);
     page.one("lastmile_wal_bytes", "gauge", "Bytes of the database's write-ahead log.", wal);
+    let help = "When the last backup was taken, in seconds since 1970; 0 before the first.";
+    let taken = operation.backed_up_ms.load(Ordering::Relaxed).div_euclid(1000);
+    page.one("lastmile_last_backup_timestamp_seconds", "gauge", help, Some(taken));
     page.one("lastmile_disk_free_bytes", "gauge", "Bytes free on the disk of the relay's folder.", free);
     let days = operation.tls.get().map(|tls| tls.identity().not_after_ms().saturating_sub(now_ms).div_euclid(DAY_MS));
     page.one("lastmile_certificate_days_left", "gauge", "Whole days until the server's certificate is over.", days);

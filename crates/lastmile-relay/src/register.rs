@@ -99,7 +99,7 @@ impl Register {
         let (file, entries) = ChainedFile::open(&path, ChainEnd::NONE)?;
         let known = known.and_then(ChainEnd::from_bytes).unwrap_or(ChainEnd::NONE);
         let met = known == ChainEnd::NONE || entries.iter().any(|(_, end)| *end == known);
-        if met {
+        if met || planted!("register-unasked") {
             Ok(Self { file, entries, owed: Vec::new() })
         } else {
             Err(RelayError::RegisterShort { path, lines: known.lines })
@@ -122,6 +122,7 @@ impl Central {
             }
         }
         let Some(register) = &mut self.register else { return Ok(ChainEnd::NONE) };
+        let entries: &[Registered] = if planted!("register-unwritten") { &[] } else { entries };
         let end = register.file.append(entries)?;
         register.owed = entries.to_vec();
         Ok(end)

@@ -91,8 +91,8 @@ struct Grant {
 impl Grant {
     fn holds(&self, scope: &Scope, on: NaiveDate) -> bool {
         self.since.is_none_or(|since| since <= on)
-            && self.until.is_none_or(|until| on <= until)
-            && covers(&self.scope, scope)
+            && (self.until.is_none_or(|until| on <= until) || planted!("grants-never-end"))
+            && (covers(&self.scope, scope) || planted!("grants-everywhere"))
     }
 }
 
@@ -107,6 +107,27 @@ pub(crate) fn covers(part: &str, scope: &Scope) -> bool {
         (_, ScopeKind::City) => code.starts_with(scope.code()),
         _ => false,
     }
+}
+
+/// The setting that remembers which versions are stopped, for whoever opens the folder without the configuration.
+const STOPPED: &str = "relay.stopped_versions";
+
+/// The versions that are stopped: those named, which the folder remembers from now on, or those that it remembers.
+pub(crate) fn stopped_versions(
+    store: &mut Store,
+    named: Option<&BTreeSet<String>>,
+) -> Result<BTreeSet<String>, StoreError> {
+    let kept = store.setting(STOPPED)?.unwrap_or_default();
+    let Some(named) = named else {
+        // A version that is stopped stays so: what cannot be read is not taken for none.
+        let unreadable = |error| StoreError::Damaged { what: format!("the stopped versions: {error}") };
+        return if kept.is_empty() { Ok(BTreeSet::new()) } else { serde_json::from_slice(&kept).map_err(unreadable) };
+    };
+    let text = serde_json::to_vec(named).unwrap_or_default();
+    if kept != text && !(kept.is_empty() && named.is_empty()) {
+        store.set_setting(STOPPED, &text)?;
+    }
+    Ok(named.clone())
 }
 
 /// What the relay remembers to judge by.
@@ -204,13 +225,14 @@ impl Rights {
         let person = match (certificate.persons.as_slice(), acting) {
             ([], acting) => acting,
             ([only], None) => Some(*only),
-            (_, None) => return Err(Denial::NoPerson),
-            (persons, Some(acting)) if !persons.contains(&acting) => return Err(Denial::OtherPerson),
+            (_, None) if !planted!("nobody-acts") => return Err(Denial::NoPerson),
+            (persons, Some(acting)) if !persons.contains(&acting) && !planted!("anybody-acts") => {
+                return Err(Denial::OtherPerson);
+            }
             (_, acting) => acting,
         };
-        let Some(grants) =
-            person.filter(|_| !certificate.persons.is_empty()).and_then(|person| self.grants.get(&person))
-        else {
+        let named = !certificate.persons.is_empty() && !planted!("grants-unread");
+        let Some(grants) = person.filter(|_| named).and_then(|person| self.grants.get(&person)) else {
             return Ok(of_device);
         };
         Ok(grants
@@ -275,6 +297,7 @@ fn operations<'c>(record_type: &RecordType, change: &'c Change) -> BTreeSet<Oper
                 match kind {
                     Some(kind) if part == "kind" && op.pred.is_empty() => drop(found.insert(Operation::Event(kind))),
                     _ if made.contains(&event) && op.pred.is_empty() => {}
+                    _ if planted!("events-rewritten") => {}
                     _ => drop(found.insert(Operation::Alter)),
                 }
                 continue;
@@ -282,7 +305,7 @@ fn operations<'c>(record_type: &RecordType, change: &'c Change) -> BTreeSet<Oper
             Some(Key::Field(name) | Key::Element(name, _)) => record_type.field(name).map(|(_, field)| field),
             None => None,
         };
-        if field.is_some_and(|field| field.office_only) {
+        if field.is_some_and(|field| field.office_only) && !planted!("office-fields-open") {
             found.insert(Operation::Alter);
         }
         if !first {
@@ -314,6 +337,7 @@ impl Rights {
         let forbidden = self.judge_made(catalogue, standing, time_ms, commit);
         // The last of all: whoever releases what a stopped version made is not to release what nobody might do.
         let stopped = || self.stopped_versions.contains(&commit.header.app) && !planted!("versions-go-on");
+        let forbidden = forbidden.filter(|_| !planted!("version-first") || !stopped());
         forbidden.or_else(|| stopped().then_some(Denial::Version))
     }
 
@@ -365,10 +389,10 @@ impl Rights {
         time_ms: i64,
     ) -> Result<BTreeSet<Role>, Denial> {
         let scope = &commit.header.scope;
-        if !with_cities(&certificate.scopes).contains(scope) {
+        if !with_cities(&certificate.scopes).contains(scope) && !planted!("scope-unjudged") {
             return Err(Denial::Scope);
         }
-        if certificate.until_ms.is_some_and(|until_ms| time_ms > until_ms) {
+        if certificate.until_ms.is_some_and(|until_ms| time_ms > until_ms) && !planted!("end-unjudged") {
             return Err(Denial::Ended);
         }
         self.roles(certificate, commit.header.acting, scope, civil_date(time_ms))
@@ -389,11 +413,12 @@ impl Rights {
                 continue;
             };
             let Some(change) = change else { continue };
-            if record_type.scope_kind.is_some_and(|kind| kind != scope.kind()) {
+            if record_type.scope_kind.is_some_and(|kind| kind != scope.kind()) && !planted!("any-place") {
                 return Err(Denial::Place(entry.record_type.clone()));
             }
             let may = |operation: &Operation<'_>| {
                 roles.iter().any(|role| self.permissions.allows(*role, &entry.record_type, *operation))
+                    || (planted!("roles-unjudged") && *operation != Operation::Alter)
             };
             if let Some(forbidden) = operations(record_type, &change).iter().find(|operation| !may(operation)) {
                 let word: String = forbidden.word().chars().take(40).collect();
@@ -475,7 +500,8 @@ impl Central {
     /// Judges the commits of a log after this one, as far as they can be read.
     fn judge_log(&mut self, log: &Behind, done: u64) -> Result<(Vec<Held>, u64), RelayError> {
         let now_ms = self.now_ms();
-        let receipted_ms = self.rights.receipted_ms.get(&log.author).copied().unwrap_or(i64::MIN);
+        let receipted_ms = self.rights.receipted_ms.get(&log.author).filter(|_| !planted!("receipts-forgotten"));
+        let receipted_ms = receipted_ms.copied().unwrap_or(i64::MIN);
         let trust = self.trust()?;
         let by_office = |one: &&Certificate| matches!(one.issuer, Issuer::Office(_));
         let mut certificates: Vec<Certificate> = trust.certificates(log.author).filter(by_office).cloned().collect();
@@ -490,7 +516,8 @@ impl Central {
         let (rights, catalogue) = (&self.rights, &self.catalogue);
         let mut judged: Vec<(u64, ChainHash, Option<Denial>)> = Vec::new();
         let visited = self.store.visit_commits(log.strand, done.saturating_add(1), log.head, &mut |commit| {
-            floor_ms = floor_ms.max(commit.header.wall_ms.min(now_ms));
+            let before_ms = if planted!("logs-go-back") { standing.receipted_ms } else { floor_ms };
+            floor_ms = before_ms.max(commit.header.wall_ms.min(now_ms));
             judged.push((commit.header.seq, commit.chain, rights.judge(catalogue, &standing, floor_ms, commit)));
         });
         match visited {

@@ -92,7 +92,7 @@ impl Shared {
             office,
             nonces: Nonces::of_devices(),
             file_nonces: Nonces::of_devices(),
-            enrol_nonces: Nonces::of_strangers(),
+            enrol_nonces: Nonces::of_enrolments(),
             rates,
             bodies: Arc::new(Bodies::new(bounds.bodies)),
             vectors: Arc::default(),
@@ -151,6 +151,11 @@ impl Shared {
             crate::backup::take(&reader, &folder, files.folder(), &to, epoch, at_ms)
         });
         let backup = taken.await.map_err(|_| RelayError::Stopping)??;
+        // The backup is there whatever becomes of the note.
+        if let Err(error) = self.writer.ask(move |central| central.note_backup(at_ms)).await {
+            tracing::error!(%error, "the time of a backup cannot be remembered");
+        }
+        self.operation.note_backup(at_ms);
         Ok(OfficeAnswer::BackedUp { bytes: backup.bytes })
     }
 
@@ -228,6 +233,7 @@ impl Relay {
         host_of(&url)?;
         let first_request = u64::from_be_bytes(folder.central.random()?);
         let operation = Operation::new(Some(path.clone()), serving.disk_floor, first_request, now_ms);
+        operation.note_backup(folder.central.backed_up_ms()?.unwrap_or_default());
         let (shared, writing) =
             Shared::new(folder.central, server.connections(), addr, url, operation, serving.bounds)?;
         let (stop, stopped) = watch::channel(());

@@ -4,7 +4,7 @@
 //! about the other, and goes with it. A device keeps the bytes in the replica itself, so that they are encrypted, flushed and removed as
 //! records are; a relay keeps them elsewhere and here only that it does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lastmile_crdt::{Action, Op};
 use lastmile_log::sha256;
@@ -13,7 +13,7 @@ use lastmile_model::{AuthorId, RecordId, Scope, Value, planted};
 use crate::StoreError;
 use crate::query::{Query, Test};
 use crate::reader::Reader;
-use crate::storage::{Cell, ChangeState, Durability, FileState, Odd, Storage, StoredFile};
+use crate::storage::{Cell, ChangeState, Durability, FileState, Odd, Position, Storage, StoredFile};
 use crate::store::Store;
 
 /// The record type whose records name files.
@@ -84,6 +84,35 @@ pub(crate) fn named_in(body: &[u8]) -> Vec<[u8; 32]> {
         Action::Delete => None,
     });
     values.collect()
+}
+
+/// Whether a change of a type is held out of sight and may come back.
+fn is_hidden(odd: &Odd, type_name: &str) -> bool {
+    odd.record_type == type_name && odd.state != ChangeState::Erased
+}
+
+/// The files that one change of an attachment names, as far as it says all of them that there is to say.
+fn named_by(scope: &Scope, record: RecordId, body: &[u8]) -> Vec<NamedFile> {
+    let Ok(change) = lastmile_crdt::decode(body) else { return Vec::new() };
+    let value = |key: &str| {
+        change.ops.iter().find_map(|op| match &op.action {
+            Action::Set(value) if op.key == key => Some(value),
+            _ => None,
+        })
+    };
+    let named = NAMING.iter().filter_map(|(column, size, naming)| {
+        Some(NamedFile {
+            scope: scope.clone(),
+            record,
+            of: value("record").and_then(|value| value.as_bytes()?.try_into().ok()).map(RecordId::from_bytes),
+            naming: *naming,
+            hash: value(column)?.as_bytes()?.try_into().ok()?,
+            size: value(size)?.as_int().and_then(|size| u64::try_from(size).ok())?,
+            form: value("form").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            name: value("name").and_then(Value::as_str).map(str::to_owned),
+        })
+    });
+    named.collect()
 }
 
 /// Whether a record that shows names a file of a scope.
@@ -303,52 +332,117 @@ impl Store {
         }
     }
 
-    /// How many files of a scope the relay of an epoch has neither taken nor refused yet: nobody else may have them.
+    /// How many files of a scope the relay of an epoch has neither taken nor refused yet: nobody else may have them. Those that only
+    /// attachments out of sight name count where `own` authors wrote them.
     ///
     /// # Errors
-    /// When the storage fails.
-    pub fn waiting_files(&self, scope: &Scope, epoch: Option<AuthorId>) -> Result<usize, StoreError> {
+    /// When the storage fails or what it holds does not verify.
+    pub fn waiting_files(
+        &mut self,
+        scope: &Scope,
+        epoch: Option<AuthorId>,
+        own: &[AuthorId],
+    ) -> Result<usize, StoreError> {
         let Some((no, (type_no, _))) = self.index.scope_no(scope).zip(self.catalogue.get(ATTACHMENT)) else {
             return Ok(0);
         };
+        let mut of_hidden: Option<BTreeSet<[u8; 32]>> = None;
         let mut waiting = 0;
         for file in self.storage.files(Some(no))? {
-            let is_open = file.state == FileState::Whole && (file.epoch.is_none() || file.epoch != epoch);
-            // What was added and never saved waits for nothing.
-            if is_open && is_named(self.storage.as_ref(), type_no, no, &file.hash)? {
-                waiting += 1;
+            if file.state != FileState::Whole || (file.epoch.is_some() && file.epoch == epoch) {
+                continue;
             }
+            // What was added and never saved waits for nothing.
+            let mut named = is_named(self.storage.as_ref(), type_no, no, &file.hash)?;
+            if !named {
+                if of_hidden.is_none() {
+                    let hidden = self.hidden_files(scope, &|author| own.contains(&author), usize::MAX)?;
+                    of_hidden = Some(hidden.into_iter().map(|named| named.hash).collect());
+                }
+                named = of_hidden.as_ref().is_some_and(|hidden| hidden.contains(&file.hash));
+            }
+            waiting += usize::from(named);
         }
         Ok(waiting)
     }
 
-    /// The records of a type whose changes are held out of sight and refer to a record: no view shows them, and they may be released.
+    /// Lists the files that attachments of a scope name whose changes are held out of sight, as far as authors that pass wrote them; those
+    /// of the latest `at_most` changes.
+    ///
+    /// # Errors
+    /// When the storage fails or what it holds does not verify.
+    pub fn hidden_files(
+        &mut self,
+        scope: &Scope,
+        of: &dyn Fn(AuthorId) -> bool,
+        at_most: usize,
+    ) -> Result<Vec<NamedFile>, StoreError> {
+        let Some(no) = self.index.scope_no(scope) else { return Ok(Vec::new()) };
+        let is_wanted = |odd: &Odd| {
+            let strand = self.index.strands.get(&odd.position.strand());
+            is_hidden(odd, ATTACHMENT) && strand.is_some_and(|strand| of(strand.author))
+        };
+        let odds = self.storage.odds(Some(no))?;
+        let hidden: BTreeMap<Position, RecordId> = odds
+            .iter()
+            .rev()
+            .filter(|odd| is_wanted(odd))
+            .take(at_most)
+            .map(|odd| (odd.position, odd.record))
+            .collect();
+        // The changes themselves and no more of their records: others may have written much about those.
+        let positions: Vec<Position> = hidden.keys().copied().collect();
+        let held = self.archive.load(self.storage.as_ref(), &self.index, &positions)?;
+        let mut named: Vec<NamedFile> = Vec::new();
+        for held in held.iter().filter(|held| held.entry().record_type == ATTACHMENT) {
+            let record = hidden.get(&held.position).copied();
+            named.extend(held.body().zip(record).into_iter().flat_map(|(body, record)| named_by(scope, record, body)));
+        }
+        named.sort_by_key(|file| file.naming);
+        Ok(named)
+    }
+
+    /// The records of a type, in one scope or in all, of which something is held out of sight that may come back.
+    fn out_of_sight(&self, type_name: &str, scope: Option<u32>) -> Result<BTreeSet<(u32, RecordId)>, StoreError> {
+        let odds = self.storage.odds(scope)?.into_iter();
+        Ok(odds.filter(|odd| is_hidden(odd, type_name)).map(|odd| (odd.scope, odd.record)).collect())
+    }
+
+    /// The scopes that hold something of a record out of sight: no view may show it there, and it may be released.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn hidden_places(&self, type_name: &str, record: RecordId) -> Result<Vec<Scope>, StoreError> {
+        let hidden = self.out_of_sight(type_name, None)?.into_iter().filter(|(_, id)| *id == record);
+        Ok(hidden.filter_map(|(no, _)| self.index.scopes.get(&no).cloned()).collect())
+    }
+
+    /// The records of a type, wherever they stand, whose changes are held out of sight and refer to a record: no view shows them, and they may
+    /// be released.
     ///
     /// # Errors
     /// When the storage fails or what it holds does not verify.
     pub fn hidden_referring(
         &mut self,
-        scope: &Scope,
         type_name: &str,
         field: &str,
         record: RecordId,
-    ) -> Result<BTreeSet<RecordId>, StoreError> {
-        let Some((no, (type_no, _))) = self.index.scope_no(scope).zip(self.catalogue.get(type_name)) else {
-            return Ok(BTreeSet::new());
-        };
-        let odds = self.storage.odds(Some(no))?.into_iter();
-        let hidden = odds.filter(|odd| odd.record_type == type_name && odd.state != ChangeState::Erased);
+    ) -> Result<Vec<(Scope, RecordId)>, StoreError> {
         let wanted = Value::reference(record);
         let refers = |op: &Op| op.key == field && op.action == Action::Set(wanted.clone());
+        let odds = self.storage.odds(None)?.into_iter().filter(|odd| is_hidden(odd, type_name));
+        let hidden: BTreeMap<Position, (u32, RecordId)> =
+            odds.map(|odd| (odd.position, (odd.scope, odd.record))).collect();
         let mut found = BTreeSet::new();
-        for id in hidden.map(|odd| odd.record).collect::<BTreeSet<_>>() {
-            let held = self.load_record(no, type_no, id)?;
+        for (position, (no, id)) in hidden {
+            let held = self.archive.load(self.storage.as_ref(), &self.index, &[position])?;
             let mut changes = held.iter().filter_map(|held| lastmile_crdt::decode(held.body()?).ok());
             if changes.any(|change| change.ops.iter().any(refers)) {
-                found.insert(id);
+                found.insert((no, id));
             }
         }
-        Ok(found)
+        let scope_of = |no: u32| self.index.scopes.get(&no).cloned();
+        Ok(found.into_iter().filter_map(|(no, id)| Some((scope_of(no)?, id))).collect())
     }
 
     /// Forgets a file and its bytes.
@@ -367,11 +461,10 @@ impl Store {
     /// When the storage fails.
     pub fn tidy_files(&mut self) -> Result<usize, StoreError> {
         let Some((type_no, _)) = self.catalogue.get(ATTACHMENT) else { return Ok(0) };
-        let hidden = |odd: &Odd| odd.record_type == ATTACHMENT && odd.state != ChangeState::Erased;
         let mut unnamed = Vec::new();
         // Where an attachment is out of sight it may name any file of its scope.
         let of_hidden: BTreeSet<u32> =
-            self.storage.odds(None)?.iter().filter(|odd| hidden(odd)).map(|odd| odd.scope).collect();
+            self.storage.odds(None)?.iter().filter(|odd| is_hidden(odd, ATTACHMENT)).map(|odd| odd.scope).collect();
         for file in self.storage.files(None)? {
             let kept = file.state == FileState::Elsewhere
                 || of_hidden.contains(&file.scope)

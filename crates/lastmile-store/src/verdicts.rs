@@ -148,6 +148,7 @@ impl Verdicts {
     /// Whether a revocation keeps a commit out of sight.
     fn beyond(&self, trust: Option<&Trust>, scope: u32, held: &Held<'_>) -> bool {
         match self.revoked.get(&(scope, held.author)) {
+            Some(_) if planted!("revoked-counts") => false,
             Some(revoked) if held.seq > revoked.through => true,
             Some(Revoked { path: Some(path), .. }) => !path
                 .iter()

@@ -112,7 +112,15 @@ fn tell_devices(devices: &[DeviceView], output: &mut Output) -> Result<(), CliEr
             until.into(),
         ]);
     }
-    output.table(&table)
+    output.table(&table)?;
+    for device in devices {
+        if let Some(ahead_ms) = device.clock_ahead_ms {
+            let minutes = (ahead_ms / 60_000).to_string();
+            let said = [("device", device.device.clone()), ("author", device.author.clone()), ("minutes", minutes)];
+            output.say(key!("office.clock_ahead"), &said)?;
+        }
+    }
+    Ok(())
 }
 
 fn tell_invites(invites: &[InviteView], output: &mut Output) -> Result<(), CliError> {

@@ -62,6 +62,10 @@ pub(super) fn run(args: &Sync, output: &mut Output) -> Result<Exit, CliError> {
             ("receipts", report.receipts.to_string()),
         ];
         output.say(key!("device.synced"), &counts)?;
+        if let Some(off_ms) = replica.status().map_err(failed)?.clock_off_ms {
+            let word = if off_ms > 0 { key!("device.clock_ahead") } else { key!("device.clock_behind") };
+            output.say(word, &[("minutes", (off_ms.unsigned_abs() / 60_000).to_string())])?;
+        }
         exit = say_what_is_left(&report, output)?;
         not_taken = report.not_taken;
     }

@@ -79,8 +79,12 @@ impl RelayConfig {
         }
         let metrics = near_listen(one("metrics.listen")).flatten();
         let taken = |metrics: SocketAddr| {
-            let everywhere = listen.ip().is_unspecified() || metrics.ip().is_unspecified();
-            listen.port() != 0 && metrics.port() == listen.port() && (everywhere || metrics.ip() == listen.ip())
+            // `[::]` takes what comes by IPv4 as well.
+            let holds = |all: SocketAddr, one: SocketAddr| {
+                all.ip() == one.ip() || (all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4()))
+            };
+            let clash = holds(listen, metrics) || holds(metrics, listen);
+            listen.port() != 0 && metrics.port() == listen.port() && clash
         };
         if metrics.is_some_and(taken) {
             return Err(Contradiction::SameAddress);
@@ -134,7 +138,7 @@ impl RelayConfig {
             daily_bytes: self.daily_bytes,
             daily_file_bytes: self.daily_file_bytes,
             files: self.files.clone(),
-            stopped_versions: self.stopped_versions.clone(),
+            stopped_versions: Some(self.stopped_versions.clone()),
             register: self.register.clone(),
             ..RelayOptions::default()
         }
@@ -194,9 +198,11 @@ mod tests {
         for same in [&everywhere[..], &["metrics.listen=127.0.0.1:8440"], &["metrics.listen=0.0.0.0:8440"]] {
             assert_eq!(of(same).map(|_| ()), Err(Contradiction::SameAddress), "{same:?}");
         }
-        for apart in
-            [&["listen=127.0.0.2:8440", "metrics.listen=8440"][..], &["listen=127.0.0.1:0", "metrics.listen=8440"]]
-        {
+        for apart in [
+            &["listen=127.0.0.2:8440", "metrics.listen=8440"][..],
+            &["listen=127.0.0.1:0", "metrics.listen=8440"],
+            &["listen=0.0.0.0:8440", "metrics.listen=[::1]:8440"],
+        ] {
             assert!(of(apart).is_ok(), "{apart:?}");
         }
     }

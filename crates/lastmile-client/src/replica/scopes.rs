@@ -36,7 +36,7 @@ impl Replica {
                 unsent = unsent.saturating_add(store.unsent_in(scope, *author)?.commits);
             }
             // Photos follow their records in a lane of their own. Who was revoked is given no time for them.
-            let waiting = if named.is_empty() { 0 } else { store.waiting_files(scope, epoch)? };
+            let waiting = if named.is_empty() { 0 } else { store.waiting_files(scope, epoch, &authors)? };
             if (unsent == 0 && waiting == 0) || careless {
                 store.forget_scope(scope)?;
                 belief::forget(store, scope)?;

@@ -9,8 +9,9 @@ use crate::{Value, keys, phone, places, uscc};
 /// The longest name of a person or organisation, in characters.
 pub const MAX_NAME: usize = 60;
 
-/// The length of a sealed value: suite, key id and sealed box around 18 characters, with room for later suites.
-const SEALED: std::ops::RangeInclusive<usize> = 16..=1024;
+/// The length of a sealed value: suite, key id and sealed box, 57 bytes around the number, with room for later suites. A number in clear
+/// is shorter.
+const SEALED: std::ops::RangeInclusive<usize> = 58..=1024;
 
 /// Checks that a field may hold this value, leaving aside the other fields of the record.
 ///

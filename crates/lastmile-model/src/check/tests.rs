@@ -202,6 +202,8 @@ fn an_id_number_is_never_written_plain() {
     let plain = [("id_no".to_owned(), Value::from("11010519491231002X"))];
     let problems = validate_edit(of("person"), &plain, &[], &|_| None, &ctx()).unwrap_err();
     assert_eq!(problems[0].code(), "not-sealed");
+    let as_bytes = [("id_no".to_owned(), Value::Bytes(b"11010519491231002X".to_vec()))];
+    assert_eq!(validate_edit(of("person"), &as_bytes, &[], &|_| None, &ctx()).unwrap_err()[0].code(), "not-sealed");
     let sealed = [("id_no".to_owned(), Value::Bytes(vec![1; 75]))];
     assert!(validate_edit(of("person"), &sealed, &[], &|_| None, &ctx()).is_ok());
     let computed = [("name_py".to_owned(), Value::from("zw"))];

@@ -1,5 +1,6 @@
 //! Answering `POST /v1/files`.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -18,6 +19,7 @@ use lastmile_store::{NamedFile, Naming};
 
 use super::arriving::Taken;
 use crate::RelayError;
+use crate::central::Central;
 use crate::meter::{metered, thread_time};
 use crate::rates::{Cost, Payer};
 use crate::server::Shared;
@@ -26,6 +28,9 @@ use crate::sync::{Refusal, Said, charge, signed};
 /// How often and how long apart a file is looked for whose record may be on its way into the views.
 const LOOKS: u32 = 20;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The most held back changes of one device that are looked through for what names a file: its latest.
+const MOST_HIDDEN: usize = 256;
 
 /// Answers `POST /v1/files`.
 pub(crate) async fn answer_files(shared: &Arc<Shared>, address: Option<IpAddr>, body: &[u8]) -> Said {
@@ -75,55 +80,92 @@ impl Asker {
 #[derive(Debug)]
 struct Found {
     access: Access,
+    /// Whose day it counts against.
+    device: AuthorId,
     named: Vec<NamedFile>,
     /// Whether it is kept whole, and how long it is.
     kept: Option<u64>,
 }
 
+/// What names files of a scope: the records that show, or else what the asker's own device wrote and is held back, so that a release does
+/// not find the bytes gone.
+fn named_files(
+    central: &mut Central,
+    (scope, no): (&Scope, u32),
+    hashes: &[[u8; 32]],
+    asker: AuthorId,
+) -> Result<Vec<Vec<NamedFile>>, RelayError> {
+    let mut named = Vec::with_capacity(hashes.len());
+    for hash in hashes {
+        named.push(central.reader.named_files(Some(no), Some(hash))?);
+    }
+    // Who was revoked is given no time for files.
+    if named.iter().any(Vec::is_empty) && !central.store.is_revoked(scope, asker) {
+        let own = central.chain_of_device(asker)?;
+        let own = if planted!("held-back-files-unknown") { BTreeSet::new() } else { own };
+        let hidden = central.store.hidden_files(scope, &|author| own.contains(&author), MOST_HIDDEN)?;
+        for (named, hash) in named.iter_mut().zip(hashes).filter(|(named, _)| named.is_empty()) {
+            named.extend(hidden.iter().filter(|hidden| hidden.hash == *hash).cloned());
+        }
+    }
+    Ok(named)
+}
+
 /// Looks files of a scope up for an author. Of what the author has no part in, and of what no record names, nothing is found; neither is
-/// told from the other.
+/// told from the other. Tells as well whether what was not found is sure not to be there: whoever hears that a file is unknown may let go
+/// of it, and views may lag behind their logs.
 async fn look_up(
     shared: &Shared,
     asker: Asker,
     scope: &Scope,
     hashes: Vec<[u8; 32]>,
-) -> Result<Vec<Option<Found>>, Refusal> {
+) -> Result<(Vec<Option<Found>>, bool), Refusal> {
     for look in 1.. {
         let (scope, hashes) = (scope.clone(), hashes.clone());
         let looked = shared.writer.ask(move |central| {
             let began = thread_time();
-            let nothing = || (hashes.iter().map(|_| None).collect::<Vec<_>>(), false, Duration::ZERO);
-            let Some(access) = central.access_now(asker.author, &scope)? else { return Ok(nothing()) };
+            let nothing = || (hashes.iter().map(|_| None).collect::<Vec<_>>(), false, false, Duration::ZERO);
+            let access = central.access_now(asker.author, &scope)?;
+            let access = access.or(planted!("files-of-any-scope").then_some(Access::Full));
+            let Some(access) = access else { return Ok(nothing()) };
+            let device = central.trust()?.first_of(asker.author);
             let no = central.store.scopes().find(|(_, held)| **held == scope).map(|(no, _)| no);
             let Some(no) = no else { return Ok(nothing()) };
             let mut found = Vec::with_capacity(hashes.len());
-            for hash in &hashes {
-                let named = central.reader.named_files(Some(no), Some(hash))?;
+            let named = named_files(central, (&scope, no), &hashes, asker.author)?;
+            for (hash, named) in hashes.iter().zip(named) {
                 let kept = central.store.file(&scope, hash)?.filter(|file| file.state == Kept::Elsewhere);
                 let kept = kept.map(|file| file.size);
-                found.push((!named.is_empty()).then_some(Found { access, named, kept }));
+                found.push((!named.is_empty()).then_some(Found { access, device, named, kept }));
             }
             let behind = central.store.logs_behind().iter().any(|log| log.scope == scope);
-            Ok((found, behind, thread_time().saturating_sub(began)))
+            // These stay behind until the relay is started again.
+            let stuck = central.store.skipped().any(|log| log.scope == scope);
+            Ok((found, behind, stuck, thread_time().saturating_sub(began)))
         });
-        let (found, behind, spent) = looked.await?;
+        let (found, behind, stuck, spent) = looked.await?;
         asker.pay(shared, spent);
-        if !behind || found.iter().all(Option::is_some) {
-            return Ok(found);
-        }
-        // Whoever hears that a file is unknown may let go of it, so it is said only when it is sure.
-        if look >= LOOKS {
-            return Err(Code::Busy.into());
+        if !behind || look >= LOOKS || found.iter().all(Option::is_some) {
+            return Ok((found, !behind && !stuck));
         }
         // What a record names is found once the views show it, a moment after it came.
         tokio::time::sleep(LOOK_AGAIN).await;
     }
-    Ok(Vec::new())
+    Ok((Vec::new(), false))
+}
+
+/// Looks one file up; what may be there after all makes the relay busy.
+async fn look_up_one(shared: &Shared, asker: Asker, scope: &Scope, hash: [u8; 32]) -> Result<Option<Found>, Refusal> {
+    let (found, is_sure) = look_up(shared, asker, scope, vec![hash]).await?;
+    match found.into_iter().next().flatten() {
+        None if !is_sure => Err(Code::Busy.into()),
+        found => Ok(found),
+    }
 }
 
 async fn states(shared: &Shared, asker: Asker, asked: FilesFrame) -> Result<HeldFrame, Refusal> {
     let FilesFrame { scope, hashes } = asked;
-    let found = look_up(shared, asker, &scope, hashes.clone()).await?;
+    let (found, is_sure) = look_up(shared, asker, &scope, hashes.clone()).await?;
     let held = {
         let (files, scope, hashes) = (Arc::clone(&shared.files), scope.clone(), hashes.clone());
         // Whoever writes a piece holds the lock until it is flushed.
@@ -133,15 +175,17 @@ async fn states(shared: &Shared, asker: Asker, asked: FilesFrame) -> Result<Held
         })
     };
     let held = held.await.map_err(|_| Code::Internal)?;
-    let files = hashes.into_iter().zip(found).zip(held).map(|((hash, found), held)| {
+    let files = hashes.into_iter().zip(found).zip(held).filter_map(|((hash, found), held)| {
         let state = match found {
+            // Of what may be there after all nothing is said.
+            None if !is_sure => return None,
             None => FileState::Unknown,
             Some(Found { kept: Some(_), .. }) => {
                 FileState::Whole(sign_file(&shared.office, &shared.deployment, &scope, &hash))
             }
             Some(_) => FileState::Begun(held),
         };
-        HeldFile { hash, state }
+        Some(HeldFile { hash, state })
     });
     let files = files.collect();
     Ok(HeldFrame { scope, files })
@@ -155,7 +199,8 @@ fn refused(why: &str) -> Refusal {
 async fn take(shared: &Arc<Shared>, asker: Asker, piece: PieceFrame) -> Result<HeldFrame, Refusal> {
     let author = asker.author;
     let PieceFrame { scope, hash, size, offset, bytes } = piece;
-    let found = look_up(shared, asker, &scope, vec![hash]).await?.pop().flatten().ok_or(Code::NotFound)?;
+    let found = look_up_one(shared, asker, &scope, hash).await?.ok_or(Code::NotFound)?;
+    let device = found.device;
     let answer = |state| HeldFrame { scope: scope.clone(), files: vec![HeldFile { hash, state }] };
     let whole = || answer(FileState::Whole(sign_file(&shared.office, &shared.deployment, &scope, &hash)));
     if found.kept.is_some() {
@@ -166,7 +211,7 @@ async fn take(shared: &Arc<Shared>, asker: Asker, piece: PieceFrame) -> Result<H
         return Err(refused("size"));
     }
     let now_ms = shared.now_ms();
-    if shared.files.is_used_up(&scope, author, now_ms) {
+    if shared.files.is_used_up(&scope, device, now_ms) {
         let arguments = vec![scope.to_string(), author.to_string()];
         return Err(Refusal { arguments, ..Code::OverQuota.into() });
     }
@@ -179,26 +224,36 @@ async fn take(shared: &Arc<Shared>, asker: Asker, piece: PieceFrame) -> Result<H
         })
     };
     let taken = taken.await.map_err(|_| Code::Internal)?.map_err(|error| cannot_store(&error))?;
-    shared.files.took(&scope, author, length, now_ms);
     let bytes = match taken {
-        Taken::Held(held) => return Ok(answer(FileState::Begun(held))),
+        Taken::Not(held) => return Ok(answer(FileState::Begun(held))),
+        Taken::Held(held) => {
+            shared.files.took(&scope, device, length, now_ms);
+            // Its record may have been erased while it was written.
+            let still = look_up_one(shared, asker, &scope, hash).await;
+            if !matches!(still, Ok(Some(_))) {
+                drop_part(shared, author, &scope, hash).await;
+            }
+            still?.ok_or(Code::NotFound)?;
+            return Ok(answer(FileState::Begun(held)));
+        }
         Taken::Full => return Err(Code::Busy.into()),
         Taken::All(bytes) => bytes,
     };
+    shared.files.took(&scope, device, length, now_ms);
     let kept = keep(shared, asker, (&scope, hash), bytes, &meant).await;
-    let dropped = {
-        let (files, scope) = (Arc::clone(&shared.files), scope.clone());
-        // Where there was no room what came stays, so that only the end is brought again.
-        let stays = kept.as_ref().is_err_and(|error| !matches!(error.code, Code::FileRefused | Code::NotFound));
-        tokio::task::spawn_blocking(move || {
-            if !stays {
-                files.arriving.lock().unwrap_or_else(PoisonError::into_inner).drop_file(author, &scope, &hash);
-            }
-        })
-    };
-    // A file that stays among those that arrive goes when its time is over.
-    let _ = dropped.await;
+    // Where there was no room what came stays, so that only the end is brought again.
+    let is_over = |refusal: &Refusal| matches!(refusal.code, Code::FileRefused | Code::NotFound);
+    if kept.as_ref().err().is_none_or(is_over) {
+        drop_part(shared, author, &scope, hash).await;
+    }
     kept.map(|()| whole())
+}
+
+/// Drops what an author brought of a file. One that stays for all that goes when its time is over.
+async fn drop_part(shared: &Arc<Shared>, author: AuthorId, scope: &Scope, hash: [u8; 32]) {
+    let (files, scope) = (Arc::clone(&shared.files), scope.clone());
+    let drop = move || files.arriving.lock().unwrap_or_else(PoisonError::into_inner).drop_file(author, &scope, &hash);
+    let _ = tokio::task::spawn_blocking(drop).await;
 }
 
 /// Keeps a file that is what its hash, its record and the rules say.
@@ -229,9 +284,13 @@ async fn keep(
     let note = shared.writer.ask(move |central| {
         // Its record may have been erased since it was looked up; then the file goes as well.
         let no = central.store.hold_scope(&noted)?;
-        let is_named = !central.reader.named_files(Some(no), Some(&hash))?.is_empty();
-        let state = if is_named { Kept::Elsewhere } else { Kept::Gone };
-        central.store.note_file(&noted, hash, size, state, None)?;
+        let is_named = !named_files(central, (&noted, no), &[hash], asker.author)?.iter().all(Vec::is_empty);
+        let kept = central.store.file(&noted, &hash)?.is_some_and(|file| file.state == Kept::Elsewhere);
+        // What was kept before for another is not this one's to take away.
+        if is_named || !kept {
+            let state = if is_named { Kept::Elsewhere } else { Kept::Gone };
+            central.store.note_file(&noted, hash, size, state, None)?;
+        }
         Ok(is_named)
     });
     if !note.await? {
@@ -267,8 +326,9 @@ fn look_at(hash: &[u8; 32], bytes: &[u8], meant: &[(Naming, Option<Form>)]) -> R
 /// Serves bytes of a file to who may read its scope.
 async fn serve(shared: &Shared, asker: Asker, fetch: FetchFrame) -> Result<PieceFrame, Refusal> {
     let FetchFrame { scope, hash, offset, limit } = fetch;
-    let found = look_up(shared, asker, &scope, vec![hash]).await?.pop().flatten();
-    let kept = found.filter(|found| found.access == Access::Full).and_then(|found| found.kept);
+    let found = look_up_one(shared, asker, &scope, hash).await?;
+    let may_read = |found: &Found| found.access == Access::Full || planted!("files-to-revoked");
+    let kept = found.filter(may_read).and_then(|found| found.kept);
     let size = kept.ok_or(Code::NotFound)?;
     let end = offset.saturating_add(limit.min(MAX_PIECE as u64)).min(size);
     if offset >= end {

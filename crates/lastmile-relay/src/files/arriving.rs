@@ -42,8 +42,10 @@ pub(super) struct Arriving {
 /// What became of a piece.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// So many bytes are held and flushed; of a piece that did not follow on them nothing was taken.
+    /// So many bytes are held and flushed.
     Held(u64),
+    /// The piece did not follow on those held, which are so many: nothing was taken.
+    Not(u64),
     /// The last byte came: this is the whole file, whatever is in it.
     All(Vec<u8>),
     /// There is no room for one more.
@@ -111,7 +113,7 @@ impl Arriving {
         let held = self.begun.get(&key).map_or(0, |begun| begun.held);
         let end = offset.saturating_add(bytes.len() as u64);
         if offset != held || end > size {
-            return Ok(Taken::Held(held));
+            return Ok(Taken::Not(held));
         }
         if held == 0 && end == size {
             return Ok(Taken::All(bytes.to_vec()));
@@ -223,10 +225,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut arriving = Arriving::open(folder.path(), 0).unwrap();
         let mut take = |offset, bytes: &[u8]| arriving.take(ONE, &scope(), &[7; 32], (offset, 6), bytes, 0).unwrap();
-        assert_eq!(take(1, b"x"), Taken::Held(0));
+        assert_eq!(take(1, b"x"), Taken::Not(0));
         assert_eq!(take(0, b"ab"), Taken::Held(2));
-        assert_eq!(take(0, b"ab"), Taken::Held(2), "again is as once");
-        assert_eq!(take(2, b"cdefg"), Taken::Held(2), "no file is longer than it is");
+        assert_eq!(take(0, b"ab"), Taken::Not(2), "again is as once");
+        assert_eq!(take(2, b"cdefg"), Taken::Not(2), "no file is longer than it is");
         let mut arriving = Arriving::open(folder.path(), 0).unwrap();
         assert_eq!(arriving.held(ONE, &scope(), &[7; 32]), 2);
         assert_eq!(arriving.held(AuthorId([2; 16]), &scope(), &[7; 32]), 0, "another's is another's");

@@ -137,6 +137,9 @@ pub struct DeviceView {
     pub until_ms: Option<i64>,
     /// When it was last heard, in milliseconds since 1970.
     pub last_contact_ms: Option<i64>,
+    /// How far ahead of now the time lies that its last save claims, in milliseconds, where that is more than ten minutes. It decides nothing.
+    #[serde(default)]
+    pub clock_ahead_ms: Option<i64>,
     /// Its logs.
     pub logs: Vec<LogView>,
 }

@@ -133,7 +133,7 @@ pub enum OfficeCommand {
         /// The person.
         person: Uuid,
     },
-    /// Erases what a record says, wherever it is held; of a person the check-ins too.
+    /// Erases what a record says, wherever it is held; of a person also the check-ins and every record that is linked as the same person.
     Erase {
         /// The record's type; `person` if none is named.
         record_type: Option<String>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use lastmile_crdt::Edit;
-use lastmile_model::{ChangeHash, RecordId, RecordType, Scope, Value, derive, keys};
+use lastmile_model::{ChangeHash, RecordId, RecordType, Scope, Value, derive, keys, planted};
 use lastmile_store::query::{Query, Test};
 use lastmile_store::storage::Cell;
 use lastmile_store::{Erasure, FullRecord};
@@ -21,7 +21,8 @@ const KEPT_PARTS: [&str; 4] = ["kind", "on", "at", "move"];
 const NAMED: usize = 200;
 
 impl Central {
-    /// Erases a record wherever it stands, and with a person the check-ins that say where the person lives.
+    /// Erases a record wherever it stands, and with a person every record that is read as the same one and the check-ins that say where
+    /// the person lives.
     pub(super) fn erase(
         &mut self,
         record_type: Option<&str>,
@@ -39,19 +40,25 @@ impl Central {
             return Err(OfficeError::BadType { name: record_type, known: types.collect::<Vec<_>>().join(", ") }.into());
         }
         let mut parts: BTreeSet<(Scope, String, RecordId)> = BTreeSet::new();
-        let places = self.places_of(&record_type, RecordId(id))?;
-        parts.extend(places.into_iter().map(|scope| (scope, record_type.clone(), RecordId(id))));
-        if record_type == "person" {
-            parts.extend(
-                self.check_ins_of(RecordId(id))?.into_iter().map(|(scope, of)| (scope, "check_in".to_owned(), of)),
-            );
+        let is_person = record_type == "person";
+        // A catalogue of another kind may have no links.
+        let linked = is_person && self.catalogue.get("merge_link").is_some() && !planted!("erasure-unlinked");
+        let same = if linked { self.links()?.records_of(RecordId(id)) } else { BTreeSet::from([RecordId(id)]) };
+        for of in same {
+            let mut places = self.places_of(&record_type, of)?;
+            // What is out of sight may be released.
+            if !planted!("erasure-in-sight") {
+                places.extend(self.store.hidden_places(&record_type, of)?);
+            }
+            parts.extend(places.into_iter().map(|scope| (scope, record_type.clone(), of)));
+            if is_person {
+                let check_ins = self.check_ins_of(of)?.into_iter();
+                parts.extend(check_ins.map(|(scope, of)| (scope, "check_in".to_owned(), of)));
+            }
         }
-        for (scope, _, of) in parts.clone() {
+        for (_, _, of) in parts.clone() {
             let attached = self.attachments_of(of)?.into_iter();
             parts.extend(attached.map(|(scope, record)| (scope, "attachment".to_owned(), record)));
-            // What is out of sight may be released.
-            let hidden = self.store.hidden_referring(&scope, "attachment", "record", of)?.into_iter();
-            parts.extend(hidden.map(|record| (scope.clone(), "attachment".to_owned(), record)));
         }
         if parts.is_empty() {
             return Err(OfficeError::NotFound { what: record_type, id }.into());
@@ -91,7 +98,7 @@ impl Central {
         self.referring("attachment", "record", record)
     }
 
-    /// The records of a type whose field refers to a record, with their scopes.
+    /// The records of a type whose field refers to a record, with their scopes, those out of sight among them.
     fn referring(
         &mut self,
         record_type: &str,
@@ -105,7 +112,15 @@ impl Central {
             Cell::Blob(record.as_bytes().to_vec().into()),
         );
         let rows = self.reader.rows(&query)?;
-        Ok(rows.into_iter().filter_map(|row| Some((scopes.get(&row.scope)?.clone(), row.id))).collect())
+        let shown = rows.into_iter().filter_map(|row| Some((scopes.get(&row.scope)?.clone(), row.id)));
+        let mut found: Vec<(Scope, RecordId)> = shown.collect();
+        for (scope, id) in self.store.hidden_referring(record_type, field, record)? {
+            // What shows there shows to whom it belongs: a change that is held back does not make it somebody else's.
+            if !self.places_of(record_type, id)?.contains(&scope) {
+                found.push((scope, id));
+            }
+        }
+        Ok(found)
     }
 
     /// The office's changes of a record that an order names: all but what erasing said anew.

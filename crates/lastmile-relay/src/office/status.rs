@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lastmile_model::{AuthorId, Scope, ScopeKind, keys};
+use lastmile_protocol::limits::AUTH_WINDOW_MS;
 use lastmile_store::ChangeState;
 use lastmile_store::query::{Query, Test};
 use lastmile_store::storage::Cell;
@@ -77,6 +78,7 @@ impl Central {
             within.is_none_or(|code| scope.kind() == ScopeKind::Community && scope.code().starts_with(code))
         };
         let trust = self.trust()?;
+        let now_ms = self.now_ms();
         let mut devices = Vec::new();
         for (author, certificate) in trust.authors().filter(|(_, certificate)| !certificate.writes_orders()) {
             // A certificate that ended names no place; those before it do.
@@ -87,6 +89,9 @@ impl Central {
             }
             scopes.sort_unstable();
             let named = trust.certificates(author).flat_map(|one| &one.scopes);
+            let logs = logs.remove(&author).unwrap_or_default();
+            // What was saved before now cannot say later than now; of a clock that is behind nothing can be told from work that waited.
+            let ahead_ms = logs.iter().map(|log| log.last_wall_ms.saturating_sub(now_ms)).max();
             devices.push(DeviceView {
                 author: author.to_string(),
                 device: certificate.device.clone(),
@@ -96,7 +101,8 @@ impl Central {
                 revoked: named.into_iter().any(|scope| self.store.is_revoked(scope, author)),
                 until_ms: certificate.until_ms,
                 last_contact_ms: self.last_contact(author),
-                logs: logs.remove(&author).unwrap_or_default(),
+                clock_ahead_ms: ahead_ms.filter(|ahead_ms| *ahead_ms > AUTH_WINDOW_MS),
+                logs,
             });
         }
         Ok(devices)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lastmile_crdt::Edit;
-use lastmile_log::{AuthorKey, Certificate, Deployment, Invite, Receipt, Vector, seal_value};
+use lastmile_log::{AuthorKey, Certificate, Deployment, Invite, Issuer, Receipt, Vector, seal_value};
 use lastmile_model::{AuthorId, Catalogue, RecordId, Scope, Value, derive, keys};
 use lastmile_protocol::enrol::{enrol_request, read_enrolled_response};
 use lastmile_protocol::request::{AuthoriseRequest, SignRequest, sign_body};
@@ -174,6 +174,17 @@ impl Device {
             store.hold_scope(scope).unwrap();
         }
         Self { store, key: self.key.clone(), scope: self.scope.clone(), _folder: folder, ..*self }
+    }
+
+    /// The same device under another author of its own making, with nothing in it yet, as a restored one goes on. The relay does not know it.
+    pub fn heir(&self) -> Self {
+        let key = AuthorKey::from_seed(&fresh::<32>());
+        let trust = self.store.trust().unwrap();
+        let before = trust.certificates(self.author).find(|one| !one.scopes.is_empty()).unwrap().clone();
+        let certificate = Certificate { public: key.public(), issuer: Issuer::Predecessor(self.author), ..before };
+        let mut heir = self.twin();
+        heir.store.add_certificates(&[certificate.succeeding(&self.key, &key, &self.deployment)]).unwrap();
+        Self { author: key.author(&self.deployment), key, introduces: true, ..heir }
     }
 
     pub fn save(&mut self, edits: Vec<RecordEdit>) {

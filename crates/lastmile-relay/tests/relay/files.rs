@@ -328,6 +328,9 @@ async fn a_day_has_its_measure_of_files() {
             false => assert_eq!(refusal(&answer).0, Code::OverQuota),
         }
     }
+    let photo = picture((40, 30), 5_000);
+    let (heir, ..) = attached(device.heir(), &photo, "jpeg").await;
+    assert_eq!(refusal(&upload(&heir, &photo).await).0, Code::OverQuota, "another author is no other device");
     relay.stop().await.unwrap();
 }
 

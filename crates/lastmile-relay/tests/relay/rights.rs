@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use lastmile_crdt::Edit;
 use lastmile_log::{AuthorKey, Certificate, Issuer};
 use lastmile_model::roles::Role;
-use lastmile_model::{RecordId, Scope, derive};
+use lastmile_model::{RecordId, Scope, Value, derive};
 use lastmile_protocol::Code;
 use lastmile_relay::{
     DeviceView, InviteOrder, OddView, OfficeAnswer, OfficeCommand, OfficeError, OfficeHandle, Relay, RelayError,
@@ -20,7 +20,8 @@ use lastmile_web::Limits;
 use uuid::Uuid;
 
 use crate::device::{
-    COMMUNITY, Device, NOW, OTHER_COMMUNITY, activity, apart, change, community, error_in, event, fresh, fresh_id,
+    COMMUNITY, Device, NOW, OTHER_COMMUNITY, activity, apart, change, community, create, error_in, event, fresh,
+    fresh_id,
 };
 
 const DAY: i64 = 86_400_000;
@@ -490,14 +491,8 @@ async fn a_successor_has_no_more_than_its_predecessor_has_by_now() {
     world.at(NOW + 3_600_000);
     let heir = apart(move || {
         // Its holder goes on under another key, with the certificate of before.
-        let key = AuthorKey::from_seed(&fresh::<32>());
-        let before = device.store.trust().unwrap().certificate(device.author).unwrap().clone();
-        let certificate = Certificate { public: key.public(), issuer: Issuer::Predecessor(device.author), ..before };
-        let mut chain = device.store.trust().unwrap().chain_of(device.author);
-        chain.push(certificate.succeeding(&device.key, &key, &device.deployment));
-        let mut heir = beside(&device, key, &chain);
+        let mut heir = device.heir();
         heir.now_ms = NOW + 3_600_000;
-        heir.introduces = true;
         heir.save(vec![activity(fresh_id(), "越权", 1)]);
         let _ = heir.sync();
         let held: u64 = heir

@@ -109,6 +109,13 @@ async fn an_invite_is_good_for_one_key() {
         };
         let first = ask(&key, invite.token).unwrap();
         assert_eq!(first.len(), 2);
+        let send =
+            |body: &[u8]| read_enrolled_response(&post(addr, "/v1/enrol", body)).unwrap().map_err(|error| error.code);
+        let body = enrol_request(&key, &invite.deployment, invite.token, "平板", NOW, fresh()).unwrap();
+        assert_eq!((send(&body).unwrap(), send(&body)), (first.clone(), Err(Code::Repeated)));
+        // Of who has no invite nothing is remembered.
+        let body = enrol_request(&key, &invite.deployment, [8; 16], "平板", NOW, fresh()).unwrap();
+        assert_eq!([send(&body), send(&body)], [const { Err(Code::BadToken) }; 2]);
         assert_eq!(ask(&key, invite.token).unwrap(), first, "an answer that was lost is given again");
         let thief = AuthorKey::from_seed(&fresh::<32>());
         assert_eq!(ask(&thief, invite.token), Err(Code::BadToken));

@@ -1,14 +1,18 @@
 //! Two communities with the same content: whatever a device of one asks about the other, by whichever route, it gets not a byte of it
 //! and the same answer as about a community that does not exist.
 
-use lastmile_log::{Segment, Vector};
-use lastmile_model::{AuthorId, ChainHash, Scope};
-use lastmile_protocol::frame::{BatchFrame, End, Hello, HelloScope, OwnHead, SealsFrame, VectorFrame, Want};
+use lastmile_crdt::Edit;
+use lastmile_log::{Segment, Vector, sha256};
+use lastmile_model::{AuthorId, ChainHash, Scope, Value};
+use lastmile_protocol::files::{Asker, Question, request};
+use lastmile_protocol::frame::{
+    BatchFrame, End, FetchFrame, FilesFrame, Hello, HelloScope, OwnHead, PieceFrame, SealsFrame, VectorFrame, Want,
+};
 use lastmile_protocol::{Code, Frame};
 
 use crate::device::{
-    COMMUNITY, Device, OTHER_COMMUNITY, activity, apart, community, enrolled, error_in, fresh, fresh_id, get, post,
-    relay,
+    COMMUNITY, Device, OTHER_COMMUNITY, activity, apart, community, create, enrolled, error_in, fresh, fresh_id, get,
+    post, relay,
 };
 use crate::live::Live;
 
@@ -17,6 +21,9 @@ const NOWHERE: &str = "430199001001";
 
 /// What stands in the other community and must not be seen.
 const SECRET: &str = "他区标记五";
+
+/// A file of the other community.
+const FILE: &[u8] = b"%PDF-1.7\n%%EOF\n";
 
 fn hello(device: &Device, scopes: &[&Scope]) -> Hello {
     let named = |scope: &&Scope| HelloScope { scope: (*scope).clone(), digest: [7; 32], own: OwnHead::default() };
@@ -74,6 +81,36 @@ fn asked(device: &Device, named: &[&Scope], frames: &[Frame]) -> Vec<u8> {
     let mut body: Vec<u8> = all.iter().flat_map(|frame| frame.encode().unwrap()).collect();
     device.signed(&mut body);
     post(device.addr, "/v1/sync", &body)
+}
+
+/// Everything that can be asked of a file in a scope, and what is answered.
+fn asked_of_files(device: &Device, scope: &Scope, hash: [u8; 32]) -> Vec<(&'static str, Vec<u8>)> {
+    let piece = |offset, bytes: &[u8]| {
+        let bytes = bytes.to_vec();
+        Question::Piece(PieceFrame { scope: scope.clone(), hash, size: FILE.len() as u64, offset, bytes })
+    };
+    let fetch = |offset| Question::Fetch(FetchFrame { scope: scope.clone(), hash, offset, limit: 64 << 10 });
+    let questions = [
+        ("files", Question::Files(FilesFrame { scope: scope.clone(), hashes: vec![hash] })),
+        ("fetch", fetch(0)),
+        ("fetch beyond", fetch(1 << 30)),
+        ("whole", piece(0, FILE)),
+        ("piece", piece(0, &FILE[..9])),
+        ("whole but another", piece(0, &[0x41; FILE.len()])),
+        ("piece beyond", piece(FILE.len() as u64, &[])),
+    ];
+    let answer = |(what, question)| {
+        let asker = Asker {
+            key: &device.key,
+            deployment: &device.deployment,
+            epoch: Some(device.epoch),
+            app: "test",
+            certificates: &[],
+        };
+        let body = request(&asker, question, device.now_ms, fresh()).unwrap();
+        (what, post(device.addr, "/v1/files", &body))
+    };
+    questions.into_iter().map(answer).collect()
 }
 
 fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
@@ -178,6 +215,49 @@ async fn a_community_is_silent_about_another_on_every_route() {
         assert_eq!(enrol(fresh()), Some(Code::BadToken));
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_community_is_silent_about_the_files_of_another() {
+    let (_folder, relay) = relay().await;
+    let (here, mut there) = (enrolled(&relay, COMMUNITY).await, enrolled(&relay, OTHER_COMMUNITY).await);
+    let (of, hash) = (fresh_id(), sha256(FILE));
+    let there = apart(move || {
+        let fields = vec![
+            Edit::set("record", Value::reference(of)),
+            Edit::set("hash", Value::Bytes(hash.to_vec())),
+            Edit::set("size", Value::Int(FILE.len() as i64)),
+            Edit::set("form", "pdf"),
+            Edit::set("name", SECRET),
+        ];
+        there.save(vec![activity(of, SECRET, 1), create("attachment", fresh_id(), fields)]);
+        assert_eq!(there.sync(), None);
+        there
+    })
+    .await;
+    relay.settle().await.unwrap();
+    apart(move || {
+        let (other, nowhere) = (community(OTHER_COMMUNITY), community(NOWHERE));
+        // Before it is kept, and while it is.
+        for kept in [false, true] {
+            if kept {
+                let own = asked_of_files(&there, &other, hash);
+                assert!(own.iter().any(|(what, answer)| *what == "whole" && error_in(answer).is_none()), "{own:?}");
+                assert!(asked_of_files(&there, &other, hash).iter().any(|(_, answer)| holds(answer, FILE)));
+            }
+            let told = asked_of_files(&here, &other, hash);
+            let unknown = asked_of_files(&here, &nowhere, hash);
+            let guessed = asked_of_files(&here, &other, fresh());
+            for (((what, told), (_, unknown)), (_, guessed)) in told.into_iter().zip(unknown).zip(guessed) {
+                assert!(!holds(&told, FILE), "{what}");
+                assert_eq!(replaced(&told, OTHER_COMMUNITY.as_bytes(), NOWHERE.as_bytes()), unknown, "{what}");
+                // A refusal names nothing; a state names the hash that was asked about.
+                assert!(what == "files" || told == guessed, "{what}");
+            }
+        }
+    })
+    .await;
+    relay.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

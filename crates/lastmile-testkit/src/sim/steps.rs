@@ -497,6 +497,8 @@ impl World {
 
     /// Everybody comes to a relay that has just come back, and much does not get through.
     fn rush(&mut self) -> Check {
+        self.note("rush");
+        self.say("everybody comes to the relay at once, over poor paths");
         let calm = self.weather;
         self.weather = Weather { lost: 0.2, cut: 0.2, ..calm };
         for device in 0..self.devices.len() {

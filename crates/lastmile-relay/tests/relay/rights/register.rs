@@ -121,6 +121,76 @@ async fn an_erasure_reaches_every_device_and_late_uploads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_back_whole_or_linked_is_erased_as_well() {
+    let world = World::new();
+    let relay = world.start().await;
+    let (mut one, mut other) = (worker(&relay, COMMUNITY).await, worker(&relay, OTHER_COMMUNITY).await);
+    let (person, same, author) = (fresh_id(), fresh_id(), one.author);
+    let name = "欧阳标记十";
+    apart(move || {
+        let (record, check_in) = (one.person(person, name, None), one.check_in(person));
+        one.save(vec![record, check_in]);
+        let record = other.person(same, name, None);
+        other.save(vec![record]);
+        assert_eq!((one.sync(), other.sync()), (None, None));
+    })
+    .await;
+    let link = OfficeCommand::Link { loser: same.0, winner: person.0, reason: "同一人".to_owned() };
+    relay.office().run(link).await.unwrap();
+    let (scope, author) = (community(COMMUNITY).to_string(), author.to_string());
+    let quarantine = OfficeCommand::Quarantine { scope, author, from: 1, to: None, reason: "存疑".to_owned() };
+    relay.office().run(quarantine).await.unwrap();
+    let holders = || {
+        let files = std::fs::read_dir(world.path()).unwrap().map(|entry| entry.unwrap().path());
+        let holds = |path: &std::path::PathBuf| {
+            let bytes = std::fs::read(path).unwrap_or_default();
+            bytes.windows(name.len()).any(|window| window == name.as_bytes())
+        };
+        files.filter(holds).collect::<Vec<_>>()
+    };
+    let erase = OfficeCommand::Erase { record_type: None, id: person.0, reason: "本人要求".to_owned() };
+    assert!(!holders().is_empty(), "otherwise nothing is shown below");
+    let OfficeAnswer::Erased { records } = relay.office().run(erase).await.unwrap() else { panic!() };
+    let mut types: Vec<&str> = records.iter().map(|(_, record_type, _)| record_type.as_str()).collect();
+    types.sort_unstable();
+    assert_eq!(types, ["check_in", "person", "person"]);
+    relay.stop().await.unwrap();
+    assert_eq!(holders(), Vec::<std::path::PathBuf>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_back_makes_nobody_elses_record_part_of_an_erasure() {
+    let world = World::new();
+    let relay = world.start().await;
+    let (mut one, mut hostile) = (worker(&relay, COMMUNITY).await, worker(&relay, COMMUNITY).await);
+    let (person, activities, theirs, author) = (fresh_id(), fresh_id(), fresh_id(), hostile.author);
+    let photo = |of: RecordId| {
+        let fields = vec![
+            Edit::set("record", Value::reference(of)),
+            Edit::set("hash", Value::Bytes(vec![7; 32])),
+            Edit::set("size", Value::Int(500)),
+            Edit::set("form", "jpeg"),
+        ];
+        create("attachment", theirs, fields)
+    };
+    let (honest, claim) = (photo(activities), photo(person));
+    apart(move || {
+        one.save(vec![one.person(person, "甲", None), activity(activities, "清洁日", 2), honest]);
+        // Says of the same record, which it has never seen, that it belongs to the person.
+        hostile.save(vec![claim]);
+        assert_eq!((one.sync(), hostile.sync()), (None, None));
+    })
+    .await;
+    let (scope, author) = (community(COMMUNITY).to_string(), author.to_string());
+    let quarantine = OfficeCommand::Quarantine { scope, author, from: 1, to: None, reason: "存疑".to_owned() };
+    relay.office().run(quarantine).await.unwrap();
+    let erase = OfficeCommand::Erase { record_type: None, id: person.0, reason: "本人要求".to_owned() };
+    let OfficeAnswer::Erased { records } = relay.office().run(erase).await.unwrap() else { panic!() };
+    assert!(records.iter().all(|(_, record_type, _)| record_type == "person"), "{records:?}");
+    relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_office_does_is_in_the_audit_log_without_a_name() {
     let world = World::new();
     let relay = world.start().await;
@@ -150,8 +220,11 @@ async fn what_the_office_does_is_in_the_audit_log_without_a_name() {
     relay.stop().await.unwrap();
     let (entries, end) = read_audit(world.path()).unwrap();
     let said: Vec<String> = entries.iter().map(|entry| format!("{} {}", entry.what, entry.outcome)).collect();
-    assert_eq!(said, ["enrol done", "duplicates done", "revoke done", "grants done", "revoke no_device"]);
-    assert!(entries[0].who.starts_with("device ") && entries[1].count == Some(0));
+    assert_eq!(
+        said,
+        ["month begun", "enrol done", "duplicates done", "revoke done", "grants done", "revoke no_device"]
+    );
+    assert!(entries[1].who.starts_with("device ") && entries[2].count == Some(0));
     let text: String = std::fs::read_dir(world.path().join("audit"))
         .unwrap()
         .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())

@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::lastmile::{COMMUNITY, Place, Serving, enrolled, json, run, text};
 use super::{complaint, error, save, titles, unsent};
+use crate::lastmile::{COMMUNITY, Place, Serving, enrolled, json, run, text};
 
 /// A login page that answers everything in its own way.
 struct Portal {

@@ -1,9 +1,5 @@
 //! Photos and files from the command line: attached, synced, listed and fetched; kept in a folder, or in a bucket.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-#[expect(dead_code, reason = "attachments need less of it than devices")]
-#[path = "support/lastmile.rs"]
-mod lastmile;
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -12,8 +8,8 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 
+use crate::lastmile::{COMMUNITY, Place, command, json, run, text};
 use image::{Rgb, RgbImage};
-use lastmile::{COMMUNITY, Place, command, json, run, text};
 
 fn photo(path: &Path) {
     let picture = RgbImage::from_fn(900, 700, |x, y| {

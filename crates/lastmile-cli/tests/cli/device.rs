@@ -1,14 +1,11 @@
 //! Recording and looking up on a device, as a worker does.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-#[path = "support/lastmile.rs"]
-mod lastmile;
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::io::Write as _;
 use std::process::Stdio;
 
-use lastmile::{COMMUNITY, Place, command, enrolled, json, run, text};
+use crate::lastmile::{COMMUNITY, Place, command, enrolled, json, run, text};
 
 fn added(device: &str, fields: &[&str]) -> String {
     let saved = json(0, &[&["device", "add"][..], fields, &["--dir", device]].concat());

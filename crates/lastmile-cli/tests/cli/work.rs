@@ -1,13 +1,10 @@
 //! Relay, device, office, reports and files, as a user runs them.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-#[path = "support/lastmile.rs"]
-mod lastmile;
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 
-use lastmile::{COMMUNITY, Place, Serving, command, enrolled, json, run, text};
+use crate::lastmile::{COMMUNITY, Place, Serving, command, enrolled, json, run, text};
 
 fn fixture(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/roster").join(name);

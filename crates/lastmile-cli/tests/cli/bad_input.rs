@@ -7,10 +7,7 @@ mod entries;
 mod network;
 mod storage;
 
-#[path = "../support/lastmile.rs"]
-mod lastmile;
-
-use lastmile::{Place, command, json, run};
+use crate::lastmile::{Place, command, enrolled, json, run};
 
 /// Saves an activity; returns its id.
 fn save(device: &str, title: &str) -> String {
@@ -53,7 +50,7 @@ fn error(code: i32, arguments: &[&str]) -> (String, String) {
 
 /// A device that is enrolled with a relay which no longer runs.
 fn offline(place: &Place) -> String {
-    let (serving, _, device) = lastmile::enrolled(place);
+    let (serving, _, device) = enrolled(place);
     drop(serving);
     device
 }

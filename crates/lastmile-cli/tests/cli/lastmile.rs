@@ -1,4 +1,5 @@
 //! The program as a child process, a folder for one test, and a relay that serves.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};

@@ -1,17 +1,13 @@
 //! What an operator does: a configuration, a relay under TLS, invitations, metrics.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
-#[expect(dead_code, reason = "operators need less of it than devices")]
-#[path = "support/lastmile.rs"]
-mod lastmile;
-
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use lastmile::{COMMUNITY, Place, command, json, run, text};
+use crate::lastmile::{COMMUNITY, Place, command, json, run, text};
 use lastmile_cli::config::KEYS;
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! Files that were cut, bent or are something else.
 
-use super::lastmile::{COMMUNITY, Place, Serving, enrolled, json, run};
 use super::{complaint, error, save, titles};
+use crate::lastmile::{COMMUNITY, Place, Serving, enrolled, json, run};
 
 /// A second device of the same community.
 fn colleague(place: &Place, relay: &str) -> String {

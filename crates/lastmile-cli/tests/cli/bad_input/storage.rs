@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Output;
 
-use super::lastmile::{COMMUNITY, Place, Serving, enrolled, json, run};
 use super::{complaint, error, offline, save, shell, titles, unsent};
+use crate::lastmile::{COMMUNITY, Place, Serving, enrolled, json, run};
 
 /// Where SQLite keeps the number of the format.
 const FORMAT: std::ops::Range<usize> = 60..64;

@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use super::lastmile::{COMMUNITY, Place, command, json, run};
 use super::{complaint, error, offline, save, titles, unsent};
+use crate::lastmile::{COMMUNITY, Place, command, json, run};
 
 /// A checked line, the field that is wrong, words of the cure in English and Chinese, and the value that nobody may repeat.
 struct Wrong {
