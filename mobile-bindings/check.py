@@ -142,10 +142,10 @@ def kotlin_layer(text: str) -> list[str]:
 def swift_core(text: str) -> list[str]:
     text = uncommented(text)
     said = []
-    for kind, name in re.findall(r"(?m)^public (struct|enum|protocol) (\w+)", text):
+    for kind, name in re.findall(r"(?m)^public\s+(struct|enum|protocol)\s+(\w+)", text):
         if name.startswith("FfiConverter") or name.endswith("Protocol"):
             continue
-        inside = block(text, re.search(rf"(?m)^public {kind} {name}\b", text).end())
+        inside = block(text, re.search(rf"(?m)^public\s+{kind}\s+{name}\b", text).end())
         said.append(f"{kind} {name}")
         if kind == "enum":
             said += [f"  {name}." + one_line(found) for found in re.findall(rf"(?m)^ *(?:indirect )?case `?\w+`?(?:{INNER})?", inside) if "return" not in found]

@@ -178,16 +178,7 @@ impl FetchHandle {
             written.await.unwrap_or_else(|_| Err(LastmileError::panic()))?;
             Ok(length)
         });
-        let mut ended = job.ended();
-        let mut moved = held.clone();
-        let ticks = Ticks::start(engine, |tick| async move {
-            loop {
-                tokio::select! {
-                    _ = ended.wait_for(Option::is_some) => return,
-                    changed = moved.changed() => if changed.is_err() || !tick.tell() { return },
-                }
-            }
-        });
+        let ticks = Ticks::until_ended(engine, &job, held.clone());
         Ok(Arc::new(Self { job, held, ticks }))
     }
 }

@@ -56,10 +56,6 @@ impl<T: Clone + Send + Sync + 'static> Job<T> {
         ended.ok().flatten().unwrap_or_else(|| Err(LastmileError::closed()))
     }
 
-    /// Hears when the work has ended.
-    pub(crate) fn ended(&self) -> watch::Receiver<Option<Result<T, LastmileError>>> {
-        self.done.clone()
-    }
 }
 
 /// Says that something moved: at most once until it is heard, so that nothing ever piles up.
@@ -102,6 +98,28 @@ impl Ticks {
             }
         });
         Self { heard: tokio::sync::Mutex::new(heard), given_up }
+    }
+
+    /// Ticks whenever this moves, until the job ends. What moved last is told, however soon the end follows.
+    pub(crate) fn until_ended<T, P>(engine: &Engine, job: &Job<T>, mut moved: watch::Receiver<P>) -> Self
+    where
+        T: Send + Sync + 'static,
+        P: Send + Sync + 'static,
+    {
+        let mut ended = job.done.clone();
+        Self::start(engine, |tick| async move {
+            loop {
+                tokio::select! {
+                    _ = ended.wait_for(Option::is_some) => {
+                        if moved.has_changed().unwrap_or(false) {
+                            tick.tell();
+                        }
+                        return;
+                    }
+                    changed = moved.changed() => if changed.is_err() || !tick.tell() { return },
+                }
+            }
+        })
     }
 
     /// Waits for the next tick; false at the end.

@@ -204,16 +204,7 @@ impl SyncHandle {
     pub(crate) fn start(engine: &Engine, lease: Lease, deadline: Option<Duration>) -> Arc<Self> {
         let progress = lease.progress();
         let job = Job::start(engine, deadline, async move { step(&lease).await });
-        let mut ended = job.ended();
-        let mut moved = progress.clone();
-        let ticks = Ticks::start(engine, |tick| async move {
-            loop {
-                tokio::select! {
-                    _ = ended.wait_for(Option::is_some) => return,
-                    changed = moved.changed() => if changed.is_err() || !tick.tell() { return },
-                }
-            }
-        });
+        let ticks = Ticks::until_ended(engine, &job, progress.clone());
         Arc::new(Self { job, progress, ticks })
     }
 }

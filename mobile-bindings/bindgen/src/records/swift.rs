@@ -124,7 +124,10 @@ fn reader_struct(out: &mut String, known: &Typed) -> std::fmt::Result {
     let class = known.class();
     writeln!(out)?;
     writeln!(out, "/// A stored record: {}, {}.", known.en, known.zh)?;
-    writeln!(out, "public struct {class}: Sendable {{")?;
+    writeln!(out, "public struct {class}: TypedRecord {{")?;
+    writeln!(out, "    /// `{}`.", known.name)?;
+    writeln!(out, "    public static var recordType: String {{ \"{}\" }}", known.name)?;
+    writeln!(out)?;
     writeln!(out, "    public let stored: StoredRecord")?;
     writeln!(out)?;
     writeln!(out, "    public init(_ stored: StoredRecord) {{")?;
