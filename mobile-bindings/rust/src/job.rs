@@ -55,7 +55,6 @@ impl<T: Clone + Send + Sync + 'static> Job<T> {
         let ended = done.wait_for(Option::is_some).await.map(|ended| ended.clone());
         ended.ok().flatten().unwrap_or_else(|| Err(LastmileError::closed()))
     }
-
 }
 
 /// Says that something moved: at most once until it is heard, so that nothing ever piles up.

@@ -21,6 +21,10 @@ fun main(words: Array<String>) {
         recordUntilKilled(words[1])
         return
     }
+    if (words.firstOrNull() == "figures") {
+        measureCalls(words[1])
+        return
+    }
     var failed = 0
     for ((name, test) in TESTS.filterKeys { name -> words.isEmpty() || words.any { it in name } }) {
         val begun = System.nanoTime()
