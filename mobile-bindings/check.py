@@ -252,7 +252,6 @@ def check_versions() -> None:
         ("python/lastmile/__init__.py", r'__version__ = "([^"]+)"'),
         ("python/pyproject.toml", r'(?m)^version = "([^"]+)"'),
         ("kotlin/library/src/main/kotlin/lastmile/Replica.kt", r'const val VERSION: String = "([^"]+)"'),
-        ("kotlin/gradle.properties", r"(?m)^version=(\S+)"),
         ("swift/Sources/Lastmile/Replica.swift", r'let version = "([^"]+)"'),
     ]
     for place, pattern in places:

@@ -116,7 +116,10 @@ public struct PlaceChange: Sendable {
 }
 
 /// A stored record: Place, 区划.
-public struct Place: Sendable {
+public struct Place: TypedRecord {
+    /// `place`.
+    public static var recordType: String { "place" }
+
     public let stored: StoredRecord
 
     public init(_ stored: StoredRecord) {
@@ -291,7 +294,10 @@ public struct OrgChange: Sendable {
 }
 
 /// A stored record: Organisation, 单位.
-public struct Org: Sendable {
+public struct Org: TypedRecord {
+    /// `org`.
+    public static var recordType: String { "org" }
+
     public let stored: StoredRecord
 
     public init(_ stored: StoredRecord) {
@@ -607,7 +613,10 @@ public struct PersonChange: Sendable {
 }
 
 /// A stored record: Person, 人员.
-public struct Person: Sendable {
+public struct Person: TypedRecord {
+    /// `person`.
+    public static var recordType: String { "person" }
+
     public let stored: StoredRecord
 
     public init(_ stored: StoredRecord) {
@@ -799,7 +808,10 @@ public struct CheckInChange: Sendable {
 }
 
 /// A stored record: Check-in, 报到.
-public struct CheckIn: Sendable {
+public struct CheckIn: TypedRecord {
+    /// `check_in`.
+    public static var recordType: String { "check_in" }
+
     public let stored: StoredRecord
 
     public init(_ stored: StoredRecord) {
@@ -1111,7 +1123,10 @@ public struct ActivityChange: Sendable {
 }
 
 /// A stored record: Activity, 活动.
-public struct Activity: Sendable {
+public struct Activity: TypedRecord {
+    /// `activity`.
+    public static var recordType: String { "activity" }
+
     public let stored: StoredRecord
 
     public init(_ stored: StoredRecord) {
@@ -1341,7 +1356,10 @@ public struct ParticipationChange: Sendable {
 }
 
 /// A stored record: Participation, 参加.
-public struct Participation: Sendable {
+public struct Participation: TypedRecord {
+    /// `participation`.
+    public static var recordType: String { "participation" }
+
     public let stored: StoredRecord
 
     public init(_ stored: StoredRecord) {
@@ -1469,7 +1487,10 @@ public struct PairingChange: Sendable {
 }
 
 /// A stored record: Pairing, 结对.
-public struct Pairing: Sendable {
+public struct Pairing: TypedRecord {
+    /// `pairing`.
+    public static var recordType: String { "pairing" }
+
     public let stored: StoredRecord
 
     public init(_ stored: StoredRecord) {
@@ -1644,7 +1665,10 @@ public struct TeamChange: Sendable {
 }
 
 /// A stored record: Team, 服务队.
-public struct Team: Sendable {
+public struct Team: TypedRecord {
+    /// `team`.
+    public static var recordType: String { "team" }
+
     public let stored: StoredRecord
 
     public init(_ stored: StoredRecord) {
