@@ -21,6 +21,14 @@ pub struct Unsent {
     pub changes: u64,
 }
 
+/// How many changes stand in the commits of a strand after `from` up to `upto`: what is stored of a strand does not change, it grows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counted {
+    from: u64,
+    upto: u64,
+    changes: u64,
+}
+
 impl Store {
     /// Reads the receipts kept for an author's log in a scope, of the current epoch.
     ///
@@ -224,12 +232,56 @@ impl Store {
     /// As [`Store::unsent`].
     pub fn unsent_in(&mut self, scope: &Scope, author: AuthorId) -> Result<Unsent, StoreError> {
         let mut unsent = Unsent::default();
-        self.visit_unsent(scope, author, &mut |commit| {
-            unsent.commits = unsent.commits.saturating_add(1);
-            unsent.changes = unsent.changes.saturating_add(commit.changes.len() as u64);
+        let Some(no) = self.index.scope_no(scope) else { return Ok(unsent) };
+        for (strand, from, head) in self.unsent_ranges(scope, no, author)? {
+            unsent.commits = unsent.commits.saturating_add(head.saturating_sub(from));
+            unsent.changes = unsent.changes.saturating_add(self.changes_within(strand, from, head)?);
+        }
+        Ok(unsent)
+    }
+
+    /// How many changes stand in the commits of a strand after `from` up to `head`. Whoever watches a device asks at each save, so
+    /// only what came since the last time is read.
+    fn changes_within(&mut self, strand: u32, from: u64, head: u64) -> Result<u64, StoreError> {
+        let known = self.counted.get(&strand).filter(|known| known.from == from && known.upto <= head);
+        let (upto, mut changes) = known.map_or((from, 0), |known| (known.upto, known.changes));
+        self.visit(strand, upto, head, &mut |commit| {
+            changes = changes.saturating_add(commit.changes.len() as u64);
             ControlFlow::Continue(())
         })?;
-        Ok(unsent)
+        self.counted.insert(strand, Counted { from, upto: head, changes });
+        Ok(changes)
+    }
+
+    /// The strands that an author wrote here, with the commit up to which each is receipted and its last.
+    fn unsent_ranges(&mut self, scope: &Scope, no: u32, author: AuthorId) -> Result<Vec<(u32, u64, u64)>, StoreError> {
+        let receipted = self.receipted(scope)?;
+        let range = |(strand, first, head): (u32, u64, u64)| {
+            let done = self.receipted_on(strand, &receipted)?;
+            Ok((strand, done.max(first.saturating_sub(1)), head))
+        };
+        self.own_strands(no, author).into_iter().map(range).collect()
+    }
+
+    /// Shows the commits of a strand after `from` up to `head`, in the order of their numbers; `false` when the visitor had enough.
+    fn visit(
+        &mut self,
+        strand: u32,
+        from: u64,
+        head: u64,
+        visitor: &mut dyn FnMut(&CommitHeader) -> ControlFlow<()>,
+    ) -> Result<bool, StoreError> {
+        let mut next = from.saturating_add(1);
+        while next <= head {
+            let run = self.archive.run(self.storage.as_ref(), strand, next)?;
+            for commit in run.commits.iter().filter(|commit| commit.header.seq >= next) {
+                if visitor(&commit.header).is_break() {
+                    return Ok(false);
+                }
+            }
+            next = run.last().saturating_add(1);
+        }
+        Ok(true)
     }
 
     /// Shows the commits of an author in one scope that the current epoch has not receipted, in the order of their numbers.
@@ -243,18 +295,9 @@ impl Store {
         visitor: &mut dyn FnMut(&CommitHeader) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         let Some(no) = self.index.scope_no(scope) else { return Ok(()) };
-        let receipted = self.receipted(scope)?;
-        for (strand, first, head) in self.own_strands(no, author) {
-            let done = self.receipted_on(strand, &receipted)?;
-            let mut next = done.saturating_add(1).max(first);
-            while next <= head {
-                let run = self.archive.run(self.storage.as_ref(), strand, next)?;
-                for commit in run.commits.iter().filter(|commit| commit.header.seq >= next) {
-                    if visitor(&commit.header).is_break() {
-                        return Ok(());
-                    }
-                }
-                next = run.last().saturating_add(1);
+        for (strand, from, head) in self.unsent_ranges(scope, no, author)? {
+            if !self.visit(strand, from, head, visitor)? {
+                break;
             }
         }
         Ok(())

@@ -14,6 +14,7 @@ use crate::follow::{Follower, Touched, TouchedRows};
 use crate::history::Archive;
 use crate::index::{DEPLOYMENT, Index};
 use crate::reader::Reader;
+use crate::receipts::Counted;
 use crate::settings::write_deployment;
 use crate::storage::{Durability, Storage};
 use crate::verdicts::Verdicts;
@@ -44,6 +45,8 @@ pub struct Store {
     pub(crate) touched: TouchedRows,
     /// Strands that the views cannot follow, why, and whether somebody was told.
     pub(crate) skipped: BTreeMap<u32, (String, bool)>,
+    /// What was counted of the strands written here, for [`Store::unsent`].
+    pub(crate) counted: BTreeMap<u32, Counted>,
     pub(crate) last_hlc: u64,
     /// Whether something was erased that may still stand in the storage's files.
     pub(crate) scrub_due: bool,
@@ -80,6 +83,7 @@ impl Store {
             verdicts,
             touched: TouchedRows::default(),
             skipped: BTreeMap::new(),
+            counted: BTreeMap::new(),
             last_hlc: 0,
             scrub_due: false,
             stale: false,
@@ -335,6 +339,7 @@ impl Store {
         self.index = Index::load(self.storage.as_ref())?;
         self.index.grown = grown;
         self.verdicts = Verdicts::load(self.storage.as_ref(), &self.catalogue, &self.index, &mut self.archive)?;
+        self.counted.clear();
         self.stale = false;
         Ok(())
     }

@@ -1,11 +1,15 @@
 //! Of each branch the highest receipt says everything.
 
+use std::ops::ControlFlow;
+
 use lastmile_log::{Receipt, Segment, chain_hash};
-use lastmile_store::{Store, Unsent, ViewMode};
+use lastmile_store::{Durability, Store, Unsent, ViewMode};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use crate::log::{batch, commits, take};
 use crate::sites::Sites;
-use crate::support::{OFFICE, activity, author, deployment, key, save, scope, seal, send};
+use crate::support::{OFFICE, activity, author, commit, deployment, edit, id, key, save, scope, seal, send};
 
 fn receipt(seq: u64, chain: lastmile_model::ChainHash) -> Receipt {
     Receipt::sign(&key(OFFICE), &deployment(), &scope(), author(2), seq, chain)
@@ -64,4 +68,74 @@ fn each_branch_keeps_its_own() {
     assert_eq!(here.add_receipts(&receipts).unwrap(), 5);
     assert_eq!(kept(&here), [2, 3]);
     assert_eq!(here.receipted(&scope()).unwrap(), here.vector(&scope()), "trunk and both branches");
+}
+
+/// What is unsent is added up from one time to the next, and is what stands in the log however it was counted before.
+#[test]
+fn what_is_unsent_is_counted_as_it_stands() {
+    for seed in 0..12 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut sites = Sites::files();
+        let mut worker = sites.open("worker");
+        worker.set_epoch(author(OFFICE)).unwrap();
+        let (mut sizes, mut done, mut number) = (Vec::<u64>::new(), 0, 0);
+        for step in 0..30 {
+            match random.random_range(0..10) {
+                0 if !sizes.is_empty() => {
+                    let seq = random.random_range(1..=sizes.len());
+                    let log = commits(&mut worker, 2);
+                    worker.add_receipts(&[receipt(seq as u64, chain_hash(&log[seq - 1].header))]).unwrap();
+                    done = done.max(seq);
+                }
+                1 => {
+                    let nobody = commit(vec![edit("activity", id(99_999), &[("note", "无".into())])], 1);
+                    assert!(worker.save(&key(2), &[nobody], Durability::Full).is_err());
+                }
+                2 => {
+                    drop(worker);
+                    worker = sites.again("worker");
+                }
+                _ => {
+                    let size = random.random_range(1..4);
+                    let edits = (0..size).map(|_| {
+                        number += 1;
+                        activity(number, "清洁日", 5)
+                    });
+                    save(&mut worker, 2, edits.collect());
+                    sizes.push(size);
+                }
+            }
+            if random.random_ratio(1, 2) {
+                continue;
+            }
+            let open = sizes.get(done..).unwrap_or(&[]);
+            let expected = Unsent { commits: open.len() as u64, changes: open.iter().sum() };
+            assert_eq!(worker.unsent(author(2)).unwrap(), expected, "seed {seed}, step {step}");
+            let mut seen = Unsent::default();
+            let visited = worker.visit_unsent(&scope(), author(2), &mut |header| {
+                seen.commits += 1;
+                seen.changes += header.changes.len() as u64;
+                ControlFlow::Continue(())
+            });
+            visited.unwrap();
+            assert_eq!(seen, expected, "seed {seed}, step {step}");
+        }
+    }
+}
+
+#[test]
+fn a_scope_that_comes_again_is_counted_anew() {
+    let mut sites = Sites::files();
+    let mut worker = sites.open("worker");
+    save(&mut worker, 2, (1..4).map(|number| activity(number, "清洁日", 5)).collect());
+    assert_eq!(worker.unsent(author(2)).unwrap(), Unsent { commits: 1, changes: 3 });
+    worker.forget_scope(&scope()).unwrap();
+    worker.hold_scope(&scope()).unwrap();
+    save(&mut worker, 2, vec![activity(4, "清洁日", 5)]);
+    save(&mut worker, 2, vec![activity(5, "清洁日", 5)]);
+    assert_eq!(
+        worker.unsent(author(2)).unwrap(),
+        Unsent { commits: 2, changes: 2 },
+        "its log has the old one's number"
+    );
 }
