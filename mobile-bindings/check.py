@@ -263,6 +263,41 @@ def check_versions() -> None:
             fail(f"{place} is of version {found and found[1]}, the workspace of {version}")
 
 
+# The words of the sample apps.
+
+
+def check_words() -> None:
+    """Each language has the same words, and the app takes each of them."""
+    android = HERE / "kotlin/sample-android/src/main"
+    ios = HERE / "swift/SampleApp/Sources"
+    apps = [
+        (
+            "sample-android",
+            [android / "res/values/strings.xml", android / "res/values-en/strings.xml"],
+            r'<string name="([^"]+)">',
+            "".join(file.read_text() for file in [*android.rglob("*.kt"), android / "AndroidManifest.xml"]),
+            lambda key: rf"(R\.string\.|@string/){key}\b",
+        ),
+        (
+            "SampleApp",
+            [ios / "zh-Hans.lproj/Localizable.strings", ios / "en.lproj/Localizable.strings"],
+            r'(?m)^"([^"]+)" = ',
+            "".join(file.read_text() for file in ios.rglob("*.swift")),
+            # The words of errors are found by their codes.
+            lambda key: '"error\\.' if key.startswith("error.") else f'"{re.escape(key)}"',
+        ),
+    ]
+    for app, files, pattern, sources, taking in apps:
+        words = [set(re.findall(pattern, file.read_text())) for file in files]
+        if not words[0] or words[0] != words[1]:
+            fail(f"{app}: {sorted(words[0] ^ words[1])} stand in one language only")
+        for key in sorted(words[0]):
+            if not re.search(taking(key), sources):
+                fail(f"{app}: nothing takes the words of {key}")
+        for key in sorted(set(re.findall(r"\bR\.string\.(\w+)", sources)) - words[0]):
+            fail(f"{app}: there are no words for {key}")
+
+
 def main() -> None:
     if not LIBRARY.exists() or not (BUILT / "lastmile-bindgen").exists():
         raise SystemExit("the library is missing; build it with `cargo build -p lastmile-mobile -p lastmile-bindgen`")
@@ -270,6 +305,7 @@ def main() -> None:
     check_symbols(swift)
     check_surface(swift, "--update" in sys.argv[1:])
     check_versions()
+    check_words()
     for failure in failures:
         print(f"mobile-bindings: {failure}", file=sys.stderr)
     sys.exit(bool(failures))
