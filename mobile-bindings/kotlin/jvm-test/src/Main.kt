@@ -7,6 +7,8 @@ import kotlin.system.exitProcess
 /** Each test with its name. */
 private val TESTS: Map<String, suspend (Field) -> Unit> = mapOf(
     "story" to ::story,
+    "the sample runs" to ::theSampleRuns,
+    "the device of the sample app" to ::theDeviceOfTheSampleApp,
     "what goes wrong is told" to ::whatGoesWrongIsTold,
     "a key store in Kotlin" to ::aKeyStoreInKotlin,
     "a cancelled coroutine gives the sync up" to ::aCancelledCoroutineGivesTheSyncUp,
@@ -25,8 +27,10 @@ fun main(words: Array<String>) {
         measureCalls(words[1])
         return
     }
+    val chosen = TESTS.filterKeys { name -> words.isEmpty() || words.any { it in name } }
+    require(chosen.isNotEmpty()) { "no test is called so; there are ${TESTS.keys}" }
     var failed = 0
-    for ((name, test) in TESTS.filterKeys { name -> words.isEmpty() || words.any { it in name } }) {
+    for ((name, test) in chosen) {
         val begun = System.nanoTime()
         val result = Field.use(test)
         val seconds = "%.1f".format((System.nanoTime() - begun) / 1e9)

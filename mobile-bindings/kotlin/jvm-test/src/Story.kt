@@ -63,14 +63,39 @@ fun recordUntilKilled(folder: String): Unit = runBlocking {
     delay(600.seconds)
 }
 
-private fun recordedAndKilled(folder: File): List<String> {
+/** Runs a `main` of what is compiled in a process of its own. */
+private fun running(main: String, vararg words: String): Process {
     val java = ProcessHandle.current().info().command().orElse("java")
     val properties = listOf("jna.boot.library.path", "jna.library.path").map { "-D$it=${System.getProperty(it)}" }
-    val arguments = listOf("-cp", System.getProperty("java.class.path"), "lastmile.test.MainKt", "record", folder.path)
-    val recording = ProcessBuilder(listOf(java) + properties + arguments).redirectError(ProcessBuilder.Redirect.INHERIT).start()
+    val arguments = listOf("-cp", System.getProperty("java.class.path"), main) + words
+    return ProcessBuilder(listOf(java) + properties + arguments).redirectError(ProcessBuilder.Redirect.INHERIT).start()
+}
+
+private fun recordedAndKilled(folder: File): List<String> {
+    val recording = running("lastmile.test.MainKt", "record", folder.path)
     val line = recording.inputStream.bufferedReader().readLine()
     recording.destroyForcibly().waitFor()
     return requireNotNull(line) { "the recording process said nothing" }.split(" ")
+}
+
+/** The sample for the command line says what its README promises. */
+suspend fun theSampleRuns(field: Field) {
+    val invites = listOf("secretary", "worker").map { role -> field.path(role).apply { writeText(field.invite(role)) }.path }
+    val sample = running("lastmile.sample.MainKt", field.folder.path, *invites.toTypedArray())
+    val said = withContext(Dispatchers.IO) { sample.inputStream.bufferedReader().readText() }
+    same(sample.waitFor(), 0)
+    val wanted = listOf(
+        "saved, waiting for the relay: 3 changes",
+        "found by 张三: 张三",
+        "found by zs: 张三",
+        "found by 8000: 张三",
+        "the office sees: 清洁日",
+        "to decide: beneficiaries 25 or 30",
+        "decided, on the phone as well: 30",
+        "exported ${field.path("all.lastmile").length()} bytes",
+        "an error has a code that stays: no_type",
+    )
+    same(said.lines().dropLast(1), wanted)
 }
 
 suspend fun story(field: Field) {
